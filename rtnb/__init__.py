@@ -1,0 +1,1 @@
+"""A laboratory bench for realtime speech in a notebook."""
