@@ -76,7 +76,7 @@ class ServerVad(
     threshold: float | UnsetType = UNSET
     prefix_padding_ms: int | UnsetType = UNSET
     silence_duration_ms: int | UnsetType = UNSET
-    idle_timeout_ms: int | None | UnsetType = UNSET
+    idle_timeout_ms: int | UnsetType | None = UNSET
     create_response: bool | UnsetType = UNSET
     interrupt_response: bool | UnsetType = UNSET
 
@@ -138,22 +138,6 @@ class SemanticVad(
         return _filled(self, SEMANTIC_VAD_DEFAULTS)
 
 
-SERVER_VAD_DEFAULTS: Final = ServerVad(
-    threshold=0.5,
-    prefix_padding_ms=300,
-    silence_duration_ms=200,
-    idle_timeout_ms=None,
-    create_response=True,
-    interrupt_response=True,
-)
-"""What the service reports in ``session.created`` where nothing was asked for."""
-
-SEMANTIC_VAD_DEFAULTS: Final = SemanticVad(
-    eagerness="auto", create_response=True, interrupt_response=True
-)
-"""Documented defaults of ``semantic_vad``."""
-
-
 def _filled(settings: _Vad, defaults: _Vad) -> _Vad:
     unset = {
         name: getattr(defaults, name)
@@ -201,3 +185,19 @@ def _check_idle_timeout(value: object) -> None:
 def _check_switch(name: str, value: object) -> None:
     if value is not UNSET and not isinstance(value, bool):
         raise ConfigError(f"{name} is {value!r}: give True or False")
+
+
+SERVER_VAD_DEFAULTS: Final = ServerVad(
+    threshold=0.5,
+    prefix_padding_ms=300,
+    silence_duration_ms=200,
+    idle_timeout_ms=None,
+    create_response=True,
+    interrupt_response=True,
+)
+"""What the service reports in ``session.created`` where nothing was asked for."""
+
+SEMANTIC_VAD_DEFAULTS: Final = SemanticVad(
+    eagerness="auto", create_response=True, interrupt_response=True
+)
+"""Documented defaults of ``semantic_vad``."""
