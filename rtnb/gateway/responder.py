@@ -28,7 +28,7 @@ import math
 import sys
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
@@ -186,7 +186,7 @@ def load(name: str) -> Responder:
         ) from error
     if not callable(found):
         raise ConfigError(
-            f"{name} is a {type(found).__name__} and cannot be called: "
+            f"{name} is of type {type(found).__name__} and cannot be called: "
             "name a function that takes a request"
         )
     return cast("Responder", found)
@@ -382,4 +382,5 @@ class _ThreadRun:
 
     def _put(self, piece: object) -> None:
         if not self._stopped.is_set():
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, piece)
+            with suppress(RuntimeError):  # the loop is closed: nobody reads any more
+                self._loop.call_soon_threadsafe(self._queue.put_nowait, piece)
