@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -76,6 +77,15 @@ def shared_data() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def portals() -> None:
+    """Threads that a process has once are there before the first test counts."""
+    from rtnb.portal import portal, user_portal
+
+    for each in (portal(), user_portal()):
+        each.run(asyncio.sleep(0))
 
 
 @pytest.fixture(autouse=True)
