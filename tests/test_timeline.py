@@ -46,7 +46,7 @@ def test_a_timeline_of_no_entries_is_refused():
 
 def test_a_fact_cannot_take_the_name_of_the_time():
     with pytest.raises(TypeError):
-        Timeline().add(0.0, "tick", **{"t": 1})
+        Timeline().add(0.0, "tick", t=1)
 
 
 def test_iteration_goes_over_what_there_was_when_it_began():
