@@ -147,12 +147,21 @@ def _add_demo(commands: _Commands) -> None:
         "hold one spoken turn without a browser and print what happened",
     )
     demo.add_argument(
-        "clip", nargs="?", metavar="CLIP", help="an audio file (default: a sample)"
+        "clip",
+        nargs="?",
+        metavar="CLIP",
+        help="an audio file or the name of a sample (default: a sample)",
     )
     demo.add_argument(
         "--out",
+        default="rtnb-demo",
         metavar="DIR",
-        help="write the figure, the answer and the events there",
+        help="where the figure, the answer and the events go (default: ./%(default)s)",
+    )
+    demo.add_argument(
+        "--fast",
+        action="store_true",
+        help="send the clip at once instead of at the speed of speech",
     )
     demo.set_defaults(run=_demo)
 
@@ -195,7 +204,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from rtnb import demo
 
-    return demo.main(arguments.clip, out=arguments.out)
+    return demo.main(arguments.clip, out=arguments.out, realtime=not arguments.fast)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
