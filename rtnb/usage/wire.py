@@ -19,7 +19,7 @@ import msgspec
 _Counts = TypeVar("_Counts", bound=msgspec.Struct)
 
 
-class CachedTokensDetails(msgspec.Struct, frozen=True, kw_only=True):
+class CachedTokensDetails(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Cached input tokens by kind; ``+`` adds."""
 
     text_tokens: int = 0
@@ -30,7 +30,7 @@ class CachedTokensDetails(msgspec.Struct, frozen=True, kw_only=True):
         return _added(self, other)
 
 
-class InputTokenDetails(msgspec.Struct, frozen=True, kw_only=True):
+class InputTokenDetails(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Input tokens by kind, and how many of them were cached; ``+`` adds."""
 
     text_tokens: int = 0
@@ -43,7 +43,7 @@ class InputTokenDetails(msgspec.Struct, frozen=True, kw_only=True):
         return _added(self, other)
 
 
-class OutputTokenDetails(msgspec.Struct, frozen=True, kw_only=True):
+class OutputTokenDetails(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Output tokens by kind; ``+`` adds."""
 
     text_tokens: int = 0
@@ -53,7 +53,7 @@ class OutputTokenDetails(msgspec.Struct, frozen=True, kw_only=True):
         return _added(self, other)
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Tokens of one response, or the sum over several; ``+`` adds.
 
     Parameters
@@ -86,7 +86,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         return _added(self, other)
 
 
-class TranscriptionTokenDetails(msgspec.Struct, frozen=True, kw_only=True):
+class TranscriptionTokenDetails(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Input tokens of a transcription by kind; ``+`` adds."""
 
     text_tokens: int = 0
@@ -97,7 +97,7 @@ class TranscriptionTokenDetails(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TranscriptionTokens(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="tokens"
+    msgspec.Struct, frozen=True, kw_only=True, dict=True, tag_field="type", tag="tokens"
 ):
     """Usage of a transcription model that is billed by tokens; ``+`` adds."""
 
@@ -111,7 +111,12 @@ class TranscriptionTokens(
 
 
 class TranscriptionDuration(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="duration"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    dict=True,
+    tag_field="type",
+    tag="duration",
 ):
     """Usage of a transcription model that is billed by seconds of audio; ``+`` adds."""
 

@@ -38,6 +38,7 @@ class ServerVad(
     tag="server_vad",
     omit_defaults=True,
     repr_omit_defaults=True,
+    dict=True,
 ):
     """Turn detection by speech probability and silence.
 
@@ -101,6 +102,7 @@ class SemanticVad(
     tag="semantic_vad",
     omit_defaults=True,
     repr_omit_defaults=True,
+    dict=True,
 ):
     """Turn detection by what was said.
 
