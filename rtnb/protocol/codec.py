@@ -1,0 +1,464 @@
+"""Between a message on the wire and a typed event.
+
+Nothing a peer says is lost and little is fatal. A field that is not known, or a ``null``
+where none is allowed, is kept beside the object, see `extras`, and written back; an item,
+content part, tool or turn detection of another type or shape becomes an
+:class:`~rtnb.protocol.wire.UnknownObject`; an event that cannot be read even so becomes
+an :class:`~rtnb.protocol.wire.UnknownEvent`. Only what is no event at all, and audio that
+is not base64, raises. The strict reading, for a server, is in
+:mod:`rtnb.protocol.validation`.
+
+``msgspec.structs.replace`` makes a new object and leaves the extras behind.
+
+Notes
+-----
+The two events that carry audio take a short cut: no dictionary is built, and pybase64
+does the base64.
+"""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+import msgspec
+import pybase64
+from msgspec import UNSET, UnsetType
+
+from rtnb.errors import ProtocolError
+from rtnb.protocol.events import (
+    CLIENT_EVENTS,
+    SERVER_EVENTS,
+    ClientEvent,
+    InputAudioBufferAppend,
+    ResponseOutputAudioDelta,
+    ServerEvent,
+    UnknownEvent,
+    UnknownObject,
+    type_name,
+)
+
+_Event = TypeVar("_Event", bound=msgspec.Struct)
+
+_EXTRAS: Final = "_extras"
+
+_HEAD: Final = 256
+"""Characters in which an audio event's type must stand to take the short cut."""
+
+_AUDIO_FIELDS: Final[dict[type, str]] = {
+    InputAudioBufferAppend: "audio",
+    ResponseOutputAudioDelta: "delta",
+}
+
+
+def encode(event: ClientEvent | ServerEvent | UnknownEvent) -> str:
+    r"""Text of an event: its fields, and the extras it came with.
+
+    Examples
+    --------
+    >>> from rtnb.protocol.events import InputAudioBufferAppend
+    >>> encode(InputAudioBufferAppend(audio=b"\0\0"))
+    '{"type":"input_audio_buffer.append","audio":"AAA="}'
+    """
+    if isinstance(event, UnknownEvent):
+        return _json(event.raw)
+    if not _is_plain(event):
+        return _json(to_dict(event))
+    if isinstance(event, InputAudioBufferAppend):
+        return _json(_Append(event_id=event.event_id, audio=_base64(event.audio)))
+    if isinstance(event, ResponseOutputAudioDelta):
+        return _json(
+            _AudioDelta(
+                event_id=event.event_id,
+                response_id=event.response_id,
+                item_id=event.item_id,
+                output_index=event.output_index,
+                content_index=event.content_index,
+                delta=_base64(event.delta),
+            )
+        )
+    return _json(event)
+
+
+def decode_server(message: str | bytes) -> ServerEvent | UnknownEvent:
+    """Event that a server's message means.
+
+    Raises
+    ------
+    ProtocolError
+        If the message is not JSON, is not an object, or has no ``type``; if the
+        ``delta`` of a ``response.output_audio.delta`` is not base64.
+
+    Examples
+    --------
+    >>> decode_server('{"type": "input_audio_buffer.cleared", "event_id": "event_1"}')
+    InputAudioBufferCleared(event_id='event_1')
+    >>> decode_server('{"type": "response.sung", "notes": 7}').raw["notes"]
+    7
+    """
+    return _audio_delta(message) or server_event(_object(message))
+
+
+def decode_client(message: str | bytes) -> ClientEvent | UnknownEvent:
+    """Event that a client's message means.
+
+    Raises
+    ------
+    ProtocolError
+        If the message is not JSON, is not an object, or has no ``type``; if the
+        ``audio`` of an ``input_audio_buffer.append`` is not base64.
+    """
+    return audio_append(message) or client_event(_object(message))
+
+
+def server_event(raw: dict[str, Any]) -> ServerEvent | UnknownEvent:
+    """Event that a server's message means, from its parsed JSON.
+
+    Raises
+    ------
+    ProtocolError
+        As `decode_server`.
+    """
+    return _event(raw, SERVER_EVENTS)
+
+
+def client_event(raw: dict[str, Any]) -> ClientEvent | UnknownEvent:
+    """Event that a client's message means, from its parsed JSON.
+
+    Raises
+    ------
+    ProtocolError
+        As `decode_client`.
+    """
+    return _event(raw, CLIENT_EVENTS)
+
+
+def to_dict(event: msgspec.Struct) -> dict[str, Any]:
+    """An event or object as the JSON object it is on the wire, extras included."""
+    plain: dict[str, Any] = _plain(event)
+    return plain
+
+
+def extras(value: msgspec.Struct) -> dict[str, Any]:
+    """What a peer sent in an event or object beyond its fields.
+
+    Parameters
+    ----------
+    value : event or object of the protocol
+        Those inside it have extras of their own.
+
+    Examples
+    --------
+    >>> extras(decode_server('{"type": "input_audio_buffer.cleared", "mood": "calm"}'))
+    {'mood': 'calm'}
+    """
+    return dict(getattr(value, _EXTRAS, {}))
+
+
+# -- messages ----------------------------------------------------------------------------
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _object(message: str | bytes) -> dict[str, Any]:
+    """The JSON object of a message that has a ``type``."""
+    try:
+        raw = msgspec.json.decode(message)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ProtocolError("not JSON", _text(message)) from error
+    if not isinstance(raw, dict):
+        raise ProtocolError("not a JSON object", _text(message))
+    return raw
+
+
+def _text(message: str | bytes) -> str:
+    return message if isinstance(message, str) else message.decode(errors="replace")
+
+
+def _event(
+    raw: dict[str, Any], kinds: dict[str, type[_Event]]
+) -> _Event | UnknownEvent:
+    name = raw.get("type")
+    if not isinstance(name, str):
+        raise ProtocolError("no 'type'", _excerpt(raw))
+    cls = kinds.get(name)
+    if cls is None:
+        return UnknownEvent(name, raw)
+    try:
+        event = msgspec.convert(raw, cls)
+    except msgspec.ValidationError as error:
+        _refuse_bad_audio(cls, raw, error)
+        salvaged = _salvage(raw, cls, error)
+        if salvaged is None:
+            return UnknownEvent(name, raw)
+        event = salvaged
+    _keep_extras(event, raw)
+    return event
+
+
+def _excerpt(raw: dict[str, Any]) -> str:
+    return msgspec.json.encode(raw).decode()
+
+
+# -- audio, the short cut ----------------------------------------------------------------
+
+
+class _Append(
+    msgspec.Struct,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag=type_name(InputAudioBufferAppend),
+):
+    """``input_audio_buffer.append`` with its base64 as it stands in the message."""
+
+    event_id: str | UnsetType = UNSET
+    audio: msgspec.Raw
+
+
+class _AudioDelta(
+    msgspec.Struct,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag=type_name(ResponseOutputAudioDelta),
+):
+    """``response.output_audio.delta`` with its base64 as it stands in the message."""
+
+    event_id: str | UnsetType = UNSET
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    delta: msgspec.Raw
+
+
+_APPEND = msgspec.json.Decoder(_Append)
+_AUDIO_DELTA = msgspec.json.Decoder(_AudioDelta)
+
+
+def audio_append(message: str | bytes) -> InputAudioBufferAppend | None:
+    """The ``input_audio_buffer.append`` that a message is; None: it is another one.
+
+    Notes
+    -----
+    None also where the message has to be looked at closely: for a field too many, for
+    base64 that is not valid, or where the type stands late in the message.
+    """
+    frame = _frame(message, InputAudioBufferAppend, _APPEND)
+    audio = None if frame is None else _bytes(frame.audio)
+    if frame is None or audio is None:
+        return None
+    return InputAudioBufferAppend(event_id=frame.event_id, audio=audio)
+
+
+def _audio_delta(message: str | bytes) -> ResponseOutputAudioDelta | None:
+    frame = _frame(message, ResponseOutputAudioDelta, _AUDIO_DELTA)
+    delta = None if frame is None else _bytes(frame.delta)
+    if frame is None or delta is None:
+        return None
+    return ResponseOutputAudioDelta(
+        event_id=frame.event_id,
+        response_id=frame.response_id,
+        item_id=frame.item_id,
+        output_index=frame.output_index,
+        content_index=frame.content_index,
+        delta=delta,
+    )
+
+
+def _frame(
+    message: str | bytes, cls: type, decoder: msgspec.json.Decoder[_Event]
+) -> _Event | None:
+    name = type_name(cls)
+    head = message[:_HEAD]
+    if (name if isinstance(head, str) else name.encode()) not in head:  # type: ignore[operator]  # both are text or both are bytes
+        return None
+    try:
+        return decoder.decode(message)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def _bytes(text: msgspec.Raw) -> bytes | None:
+    """Bytes of a base64 JSON string; None if it is not plainly one."""
+    view = memoryview(text)
+    if view[0] != ord('"'):
+        return None
+    try:
+        return pybase64.b64decode(view[1:-1], validate=True)
+    except ValueError:
+        return None
+
+
+def _base64(data: bytes) -> msgspec.Raw:
+    return msgspec.Raw(b'"' + pybase64.b64encode(data) + b'"')
+
+
+def _refuse_bad_audio(
+    cls: type, raw: dict[str, Any], error: msgspec.ValidationError
+) -> None:
+    field = _AUDIO_FIELDS.get(cls)
+    if field and _path(error) == [field] and isinstance(raw.get(field), str):
+        raise ProtocolError(f"'{field}' is not base64", _excerpt(raw)) from error
+
+
+# -- what is not known -------------------------------------------------------------------
+
+_SHELTERS: Final = frozenset({"item", "part", "turn_detection"})
+"""Fields in which an `UnknownObject` may stand."""
+
+_LIST_SHELTERS: Final = frozenset({"content", "input", "output", "tools"})
+"""Fields in whose lists it may."""
+
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+
+
+def _path(error: msgspec.ValidationError) -> list[str | int]:
+    """Keys and indices from the event to the value at fault."""
+    path = str(error).rpartition(" - at `$")[2].rpartition("`")[0]
+    return [name or int(index) for name, index in _STEP.findall(path)]
+
+
+def _at(raw: Any, path: list[str | int]) -> Any:
+    for step in path:
+        raw = raw[step]
+    return raw
+
+
+def _salvage(
+    raw: dict[str, Any], cls: type[_Event], error: msgspec.ValidationError
+) -> _Event | None:
+    """Read `raw` with nulls left out and unknown objects sheltered, where that helps."""
+    patched = deepcopy(raw)
+    sheltered: list[list[str | int]] = []
+    while True:
+        path = _path(error)
+        if not _drop_null(patched, path) and not _shelter(
+            raw, patched, path, sheltered
+        ):
+            return None
+        try:
+            return msgspec.convert(patched, cls)
+        except msgspec.ValidationError as next_error:
+            error = next_error
+
+
+def _drop_null(patched: dict[str, Any], path: list[str | int]) -> bool:
+    if not path or _at(patched, path) is not None or isinstance(path[-1], int):
+        return False
+    del _at(patched, path[:-1])[path[-1]]
+    return True
+
+
+def _shelter(
+    raw: dict[str, Any],
+    patched: dict[str, Any],
+    path: list[str | int],
+    sheltered: list[list[str | int]],
+) -> bool:
+    """Put the innermost object around `path` that may be unknown into its shelter."""
+    for end in range(len(path), 0, -1):
+        place = path[:end]
+        if place in sheltered or not _may_shelter(place):
+            continue
+        original = _at(raw, place)
+        if isinstance(original, dict):
+            wrapped = {"type": type_name(UnknownObject), "raw": original}
+            _at(patched, place[:-1])[place[-1]] = wrapped
+            sheltered.append(place)
+            return True
+    return False
+
+
+def _may_shelter(place: list[str | int]) -> bool:
+    if isinstance(place[-1], int):
+        return len(place) > 1 and place[-2] in _LIST_SHELTERS
+    return place[-1] in _SHELTERS
+
+
+# -- extras ------------------------------------------------------------------------------
+
+
+class _Shape(NamedTuple):
+    """What the codec must know of a type."""
+
+    tag: str | None
+    known: frozenset[str]
+    nested: tuple[str, ...]
+
+
+@cache
+def _shape(cls: type[msgspec.Struct]) -> _Shape:
+    tag = cls.__struct_config__.tag
+    info = cast("msgspec.inspect.StructType", msgspec.inspect.type_info(cls))
+    return _Shape(
+        tag=None if tag is None else str(tag),
+        known=frozenset(cls.__struct_fields__) | ({"type"} if tag else frozenset()),
+        nested=tuple(f.name for f in info.fields if _holds_struct(f.type)),
+    )
+
+
+def _holds_struct(info: msgspec.inspect.Type) -> bool:
+    match info:
+        case msgspec.inspect.StructType():
+            return True
+        case msgspec.inspect.UnionType(types=types):
+            return any(map(_holds_struct, types))
+        case msgspec.inspect.ListType(item_type=item):
+            return _holds_struct(item)
+        case _:
+            return False
+
+
+def _keep_extras(value: Any, raw: Any) -> None:
+    if isinstance(value, list):
+        for one, raw_one in zip(value, raw, strict=True):
+            _keep_extras(one, raw_one)
+    elif isinstance(raw, dict) and isinstance(value, msgspec.Struct):
+        if isinstance(value, UnknownObject):
+            return
+        shape = _shape(type(value))
+        beyond = {
+            key: given
+            for key, given in raw.items()
+            if key not in shape.known
+            or (given is None and getattr(value, key) is not None)
+        }
+        if beyond:
+            value.__dict__[_EXTRAS] = beyond
+        for name in shape.nested:
+            _keep_extras(getattr(value, name), raw.get(name))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether msgspec alone writes all that `value` is."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if not isinstance(value, msgspec.Struct):
+        return True
+    if isinstance(value, UnknownObject) or hasattr(value, _EXTRAS):
+        return False
+    return all(_is_plain(getattr(value, name)) for name in _shape(type(value)).nested)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UnknownObject | UnknownEvent):
+        return value.raw
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if not isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
+    tag = _shape(type(value)).tag
+    fields = {name: getattr(value, name) for name in value.__struct_fields__}
+    return {
+        **({"type": tag} if tag else {}),
+        **{name: _plain(given) for name, given in fields.items() if given is not UNSET},
+        **extras(value),
+    }
