@@ -102,7 +102,7 @@ def _ulaw_codes() -> NDArray[np.uint8]:
     biased = np.minimum(np.abs(value), 8159) + 33
     segment = np.searchsorted((0x40 << np.arange(8)) - 1, biased)
     step = (biased >> (segment + 1)) & 0xF
-    code = np.minimum((segment << 4) | step, 0x7F)
+    code: NDArray[np.int64] = np.minimum((segment << 4) | step, 0x7F)
     return (code ^ np.where(negative, 0x7F, 0xFF)).astype(np.uint8)
 
 
