@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rtnb.audio.clip import Clip
-    from rtnb.audio.envelope import EnvelopePyramid, envelope
+    from rtnb.audio.envelopes import EnvelopePyramid, envelope
     from rtnb.audio.examples import EXAMPLES, transcript_of
     from rtnb.audio.g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
     from rtnb.audio.levels import Samples, rms_dbfs
@@ -38,12 +38,12 @@ __all__ = [
 _HOME = {
     "EXAMPLES": "examples",
     "Clip": "clip",
-    "EnvelopePyramid": "envelope",
+    "EnvelopePyramid": "envelopes",
     "Samples": "levels",
     "StreamingResampler": "resampling",
     "alaw_decode": "g711",
     "alaw_encode": "g711",
-    "envelope": "envelope",
+    "envelope": "envelopes",
     "pcm16_decode": "pcm",
     "pcm16_encode": "pcm",
     "resample": "resampling",
