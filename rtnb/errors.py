@@ -169,4 +169,6 @@ class MissingExtra(EngineError, ImportError):
 
     @override
     def __str__(self) -> str:
-        return f'{self.what} needs an optional package: pip install "rtnb[{self.extra}]"'
+        return (
+            f'{self.what} needs an optional package: pip install "rtnb[{self.extra}]"'
+        )
