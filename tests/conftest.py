@@ -25,6 +25,9 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = (
     "no Chromium on this machine; Debian and Ubuntu have it: apt-get install chromium"
 )
+PORTALS = {"rtnb.portal", "rtnb.user"}
+"""Threads that start on first use and live as long as the process, by design."""
+
 GRACE_S = 5.0
 """How long a thread or a process of a test may take to end."""
 
@@ -94,7 +97,11 @@ def no_thread_leaks() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     deadline = time.monotonic() + GRACE_S
-    started = [thread for thread in threading.enumerate() if thread not in before]
+    started = [
+        thread
+        for thread in threading.enumerate()
+        if thread not in before and thread.name not in PORTALS
+    ]
     for thread in started:
         thread.join(max(0.0, deadline - time.monotonic()))
     left = [thread.name for thread in started if thread.is_alive()]
