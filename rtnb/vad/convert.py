@@ -28,7 +28,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -46,7 +46,6 @@ BASIS_TOLERANCE: Final = 1e-6
 _GRAPH, _INITIALIZER = 7, 5
 _DIMS, _DATA_TYPE, _NAME, _RAW_DATA = 1, 2, 8, 9
 _FLOAT = 1
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def convert(source: Path, target: Path, *, release: str) -> None:
@@ -82,8 +81,8 @@ def convert(source: Path, target: Path, *, release: str) -> None:
         "command": f"python -m rtnb.vad.convert --release {release} "
         f"{source.name} {target.name}",
     }
-    weights = {name: tensors[name] for name in SHAPES}
-    np.savez(target, provenance=np.array(json.dumps(provenance)), **weights)
+    arrays: dict[str, Any] = {name: tensors[name] for name in SHAPES}
+    np.savez(target, provenance=np.array(json.dumps(provenance)), **arrays)
 
 
 def read_initialisers(data: bytes) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -107,7 +106,7 @@ def read_initialisers(data: bytes) -> Iterator[tuple[str, NDArray[np.float32]]]:
     for graph in _values(memoryview(data), _GRAPH):
         for tensor in _values(_message(graph), _INITIALIZER):
             fields = list(_fields(_message(tensor)))
-            dims = [value for number, value in fields if number == _DIMS]
+            dims = [int(value) for number, value in fields if number == _DIMS]
             single = dict(fields)
             if single[_DATA_TYPE] == _FLOAT:
                 raw = np.frombuffer(_message(single[_RAW_DATA]), "<f4")
@@ -157,7 +156,7 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         shift += 7
-        if byte < 0x80:
+        if not byte & 0x80:
             return value, at
 
 

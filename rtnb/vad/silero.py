@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +148,10 @@ class SileroStream:
         self._pending = heard[hops * HOP :].copy()
         if hops == 0:
             return np.zeros(0, np.float32)
-        frames = np.lib.stride_tricks.sliding_window_view(heard, CONTEXT + HOP)[::HOP]
+        stride = heard.itemsize
+        frames = as_strided(
+            heard, (hops, CONTEXT + HOP), (HOP * stride, stride), writeable=False
+        )
         return np.concatenate(
             [
                 self._listen(frames[first : first + _HOPS_AT_ONCE])
@@ -214,8 +218,9 @@ class _Network:
         gates += drive
         np.tanh(gates, out=gates)
         take, keep, candidate, give = gates.reshape(4, _STATE)
-        cell = 0.5 * ((1.0 + keep) * cell + (1.0 + take) * candidate)
-        return 0.5 * (1.0 + give) * np.tanh(cell), cell
+        kept: NDArray[np.float32] = (1.0 + keep) * cell + (1.0 + take) * candidate
+        kept *= 0.5
+        return (0.5 + 0.5 * give) * np.tanh(kept), kept
 
     def decide(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of hidden states: shape (n, 128) -> (n,)."""
@@ -227,13 +232,12 @@ class _Network:
         """Short-time spectrum: shape (n, 576) -> (n, 4, 129)."""
         mirrored = frames[:, -2 : -2 - _MIRRORED : -1]
         padded = np.concatenate((frames, mirrored), axis=1)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW, axis=1)
-        windows = windows[:, ::_STEP]
-        count = windows.shape[1]
+        steps = padded.reshape(len(frames), -1, _STEP)
+        windows = np.concatenate((steps[:, :-1], steps[:, 1:]), axis=2)
         spectrum = windows.reshape(-1, _WINDOW) @ self._basis
         np.square(spectrum, out=spectrum)
         magnitudes = np.sqrt(spectrum[:, :_BINS] + spectrum[:, _BINS:])
-        return magnitudes.reshape(-1, count, _BINS)
+        return magnitudes.reshape(len(frames), -1, _BINS)
 
 
 def stft_basis() -> NDArray[np.float32]:
@@ -249,7 +253,8 @@ def stft_basis() -> NDArray[np.float32]:
     angle = 2.0 * np.pi * (sample * np.arange(_BINS) % _WINDOW) / _WINDOW
     window = np.sin(np.pi * sample / _WINDOW) ** 2
     basis = np.concatenate((np.cos(angle), -np.sin(angle)), axis=1) * window
-    return basis.astype(np.float32)
+    single: NDArray[np.float32] = basis.astype(np.float32)
+    return single
 
 
 def provenance() -> dict[str, str]:
@@ -285,9 +290,10 @@ def _convolve(
     count, times, channels = layer.shape
     padded = np.zeros((count, times + 2, channels), np.float32)
     padded[:, 1:-1] = layer
-    rows = padded.reshape(count, -1)
-    triples = np.lib.stride_tricks.sliding_window_view(rows, 3 * channels, axis=1)
-    triples = triples[:, :: step * channels]
+    before, here, after = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+    triples = np.concatenate(
+        (before[:, ::step], here[:, ::step], after[:, ::step]), axis=2
+    )
     results: NDArray[np.float32] = triples.reshape(-1, 3 * channels) @ matrix
     results += bias
     np.maximum(results, 0.0, out=results)
