@@ -1,6 +1,13 @@
-"""Turn detection: speech probability, the turn detector, offline segmentation."""
+"""Turn detection: settings, speech probability, the turn detector, segments.
+
+Times are whole milliseconds from the start of the audio, hops are 32 ms. Everything
+but the settings, which are wire types, loads on first use.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from rtnb.vad.settings import (
     SEMANTIC_VAD_DEFAULTS,
@@ -10,10 +17,54 @@ from rtnb.vad.settings import (
     ServerVad,
 )
 
+if TYPE_CHECKING:
+    from rtnb.vad.detector import SpeechStarted, SpeechStopped, TurnDetector
+    from rtnb.vad.segmentation import (
+        Segment,
+        SpeechProbability,
+        segment,
+        speech_probability,
+    )
+    from rtnb.vad.silero import SileroStream, SileroVad
+    from rtnb.vad.streaming import StreamingVad
+
 __all__ = [
     "SEMANTIC_VAD_DEFAULTS",
     "SERVER_VAD_DEFAULTS",
     "Eagerness",
+    "Segment",
     "SemanticVad",
     "ServerVad",
+    "SileroStream",
+    "SileroVad",
+    "SpeechProbability",
+    "SpeechStarted",
+    "SpeechStopped",
+    "StreamingVad",
+    "TurnDetector",
+    "segment",
+    "speech_probability",
 ]
+
+_HOME = {
+    "Segment": "segmentation",
+    "SileroStream": "silero",
+    "SileroVad": "silero",
+    "SpeechProbability": "segmentation",
+    "SpeechStarted": "detector",
+    "SpeechStopped": "detector",
+    "StreamingVad": "streaming",
+    "TurnDetector": "detector",
+    "segment": "segmentation",
+    "speech_probability": "segmentation",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
