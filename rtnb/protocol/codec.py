@@ -1,12 +1,11 @@
 """Between a message on the wire and a typed event.
 
-Nothing a peer says is lost and little is fatal. A field that is not known, or a ``null``
-where none is allowed, is kept beside the object, see `extras`, and written back; an item,
-content part, tool or turn detection of another type or shape becomes an
-:class:`~rtnb.protocol.wire.UnknownObject`; an event that cannot be read even so becomes
-an :class:`~rtnb.protocol.wire.UnknownEvent`. Only what is no event at all, and audio that
-is not base64, raises. The strict reading, for a server, is in
-:mod:`rtnb.protocol.validation`.
+Nothing a peer says is lost and little is fatal. A field that is not known, or holds what
+it should not, is kept beside the object, see `extras`, and written back; an item, content
+part or tool of another type becomes an :class:`~rtnb.protocol.wire.UnknownObject`; an
+event that cannot be read even so, an :class:`~rtnb.protocol.wire.UnknownEvent`. Only what
+is no event at all, and audio that is not base64, raises. The strict reading, for a
+server, is in :mod:`rtnb.protocol.validation`.
 
 ``msgspec.structs.replace`` makes a new object and leaves the extras behind.
 
@@ -19,9 +18,8 @@ does the base64.
 from __future__ import annotations
 
 import re
-from copy import deepcopy
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 import msgspec
 import pybase64
@@ -192,10 +190,7 @@ def _event(
         event = msgspec.convert(raw, cls)
     except msgspec.ValidationError as error:
         _refuse_bad_audio(cls, raw, error)
-        salvaged = _salvage(raw, cls, error)
-        if salvaged is None:
-            return UnknownEvent(name, raw)
-        event = salvaged
+        return _salvage(raw, cls, error) or UnknownEvent(name, raw)
     _keep_extras(event, raw)
     return event
 
@@ -305,82 +300,110 @@ def _refuse_bad_audio(
     cls: type, raw: dict[str, Any], error: msgspec.ValidationError
 ) -> None:
     field = _AUDIO_FIELDS.get(cls)
-    if field and _path(error) == [field] and isinstance(raw.get(field), str):
+    if field and _place(error) == (field,) and isinstance(raw.get(field), str):
         raise ProtocolError(f"'{field}' is not base64", _excerpt(raw)) from error
 
 
 # -- what is not known -------------------------------------------------------------------
 
-_SHELTERS: Final = frozenset({"item", "part", "turn_detection"})
+_SHELTERS: Final = frozenset({"item", "part"})
 """Fields in which an `UnknownObject` may stand."""
 
 _LIST_SHELTERS: Final = frozenset({"content", "input", "output", "tools"})
 """Fields in whose lists it may."""
 
+_ATTEMPTS: Final = 32
+"""Readings of one event: a peer that sends more nonsense than that is not followed."""
+
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
+_Place: TypeAlias = tuple[str | int, ...]
+"""Keys and indices that lead from an event to a value in it."""
 
-def _path(error: msgspec.ValidationError) -> list[str | int]:
-    """Keys and indices from the event to the value at fault."""
+
+def _place(error: msgspec.ValidationError) -> _Place:
+    """Where in the event the value at fault stands."""
     path = str(error).rpartition(" - at `$")[2].rpartition("`")[0]
-    return [name or int(index) for name, index in _STEP.findall(path)]
+    return tuple(name or int(index) for name, index in _STEP.findall(path))
 
 
-def _at(raw: Any, path: list[str | int]) -> Any:
-    for step in path:
-        raw = raw[step]
-    return raw
+def _at(value: Any, place: _Place) -> Any:
+    for step in place:
+        value = value[step]
+    return value
+
+
+def _changed(value: Any, place: _Place, new: Any = UNSET) -> Any:
+    """A copy of `value` with `new` at the place, or with nothing there."""
+    step, *rest = place
+    copy = value.copy()
+    if rest:
+        copy[step] = _changed(value[step], tuple(rest), new)
+    elif new is UNSET:
+        del copy[step]
+    else:
+        copy[step] = new
+    return copy
 
 
 def _salvage(
     raw: dict[str, Any], cls: type[_Event], error: msgspec.ValidationError
 ) -> _Event | None:
-    """Read `raw` with nulls left out and unknown objects sheltered, where that helps."""
-    patched = deepcopy(raw)
-    sheltered: list[list[str | int]] = []
-    while True:
-        path = _path(error)
-        if not _drop_null(patched, path) and not _shelter(
-            raw, patched, path, sheltered
-        ):
+    """Read `raw` with what cannot be read sheltered, or laid aside among the extras."""
+    patched: dict[str, Any] = raw
+    aside: list[_Place] = []
+    sheltered: set[_Place] = set()
+    for _ in range(_ATTEMPTS):
+        place = _culprit(_place(error), raw, sheltered)
+        if not place:
             return None
+        if _may_shelter(place):
+            sheltered.add(place)
+            shelter = {"type": type_name(UnknownObject), "raw": _at(raw, place)}
+            patched = _changed(patched, place, shelter)
+        else:
+            aside.append(place)
+            patched = _changed(patched, place)
         try:
-            return msgspec.convert(patched, cls)
+            event = msgspec.convert(patched, cls)
         except msgspec.ValidationError as next_error:
             error = next_error
+        else:
+            _keep_extras(event, patched)
+            gone = sheltered.union(aside)
+            for place in aside:
+                if not any(place[:end] in gone for end in range(1, len(place))):
+                    _lay_aside(event, raw, place)
+            return event
+    return None
 
 
-def _drop_null(patched: dict[str, Any], path: list[str | int]) -> bool:
-    if not path or _at(patched, path) is not None or isinstance(path[-1], int):
-        return False
-    del _at(patched, path[:-1])[path[-1]]
-    return True
+def _culprit(place: _Place, raw: dict[str, Any], sheltered: set[_Place]) -> _Place:
+    """The innermost object to shelter, or field to lay aside, that holds the place."""
+    while place:
+        if _may_shelter(place):
+            if place not in sheltered and isinstance(_at(raw, place), dict):
+                return place
+        elif place[-1] != "type" and isinstance(place[-1], str):
+            return place
+        place = place[:-1]
+    return ()
 
 
-def _shelter(
-    raw: dict[str, Any],
-    patched: dict[str, Any],
-    path: list[str | int],
-    sheltered: list[list[str | int]],
-) -> bool:
-    """Put the innermost object around `path` that may be unknown into its shelter."""
-    for end in range(len(path), 0, -1):
-        place = path[:end]
-        if place in sheltered or not _may_shelter(place):
-            continue
-        original = _at(raw, place)
-        if isinstance(original, dict):
-            wrapped = {"type": type_name(UnknownObject), "raw": original}
-            _at(patched, place[:-1])[place[-1]] = wrapped
-            sheltered.append(place)
-            return True
-    return False
-
-
-def _may_shelter(place: list[str | int]) -> bool:
+def _may_shelter(place: _Place) -> bool:
     if isinstance(place[-1], int):
         return len(place) > 1 and place[-2] in _LIST_SHELTERS
     return place[-1] in _SHELTERS
+
+
+def _lay_aside(event: msgspec.Struct, raw: dict[str, Any], place: _Place) -> None:
+    """Keep what stands in `raw` at the place as an extra of the object it stands in."""
+    *steps, name = place
+    value: Any = event
+    for step in steps:
+        value = value[step] if isinstance(step, int) else getattr(value, step)
+    kept: dict[Any, Any] = extras(value)
+    value.__dict__[_EXTRAS] = {**kept, name: _at(raw, place)}
 
 
 # -- extras ------------------------------------------------------------------------------
@@ -425,12 +448,7 @@ def _keep_extras(value: Any, raw: Any) -> None:
         if isinstance(value, UnknownObject):
             return
         shape = _shape(type(value))
-        beyond = {
-            key: given
-            for key, given in raw.items()
-            if key not in shape.known
-            or (given is None and getattr(value, key) is not None)
-        }
+        beyond = {key: given for key, given in raw.items() if key not in shape.known}
         if beyond:
             value.__dict__[_EXTRAS] = beyond
         for name in shape.nested:

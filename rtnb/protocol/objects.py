@@ -73,7 +73,7 @@ class NoiseReduction(Wire, kw_only=True):
     """0 to 1."""
 
 
-TurnDetection: TypeAlias = ServerVad | SemanticVad | UnknownObject
+TurnDetection: TypeAlias = ServerVad | SemanticVad
 
 
 class AudioInput(Wire, kw_only=True):
@@ -392,9 +392,7 @@ class McpHttpError(Wire, kw_only=True, tag_field="type", tag="http_error"):
     message: str
 
 
-McpError: TypeAlias = (
-    McpProtocolError | McpToolExecutionError | McpHttpError | UnknownObject
-)
+McpError: TypeAlias = McpProtocolError | McpToolExecutionError | McpHttpError
 
 
 class McpCallItem(Wire, kw_only=True, tag_field="type", tag="mcp_call"):
