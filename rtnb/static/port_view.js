@@ -1,0 +1,259 @@
+/** The port's header: buttons, level meter, status line. It draws facts and forwards gestures. */
+
+import { statusLine } from "./messages.js";
+
+/** What takes the space bar for itself. */
+const TYPING = "input, textarea, select, button, a[href], summary, [contenteditable], [role=slider]";
+
+/** The meter's range, dBFS. */
+const QUIET = -60;
+
+/**
+ * @param {import("./port.js").Port} port
+ * @param {any} model anywidget's
+ * @param {HTMLElement} el
+ * @returns {() => void} what takes it away
+ */
+export function drawPort(port, model, el) {
+  const parts = build(el);
+  const update = () => draw(parts, port, model);
+  const undo = [
+    port.on("change", update),
+    port.on("level", (level) => drawLevel(parts.meter, level)),
+    talkButton(parts.talk, port, model),
+    listen(parts.mute, "click", () => {
+      model.set("muted", !model.get("muted"));
+      model.save_changes();
+    }),
+    listen(parts.interrupt, "click", () => port.interrupt()),
+    listen(parts.resume, "click", () => port.resume()),
+    spaceBar(parts.root, port, model),
+    firstGesture(parts.root, port),
+  ];
+  drawLevel(parts.meter, port.facts.level);
+  update();
+  return () => {
+    for (const end of undo) end();
+    parts.root.remove();
+  };
+}
+
+/** @param {HTMLElement} el */
+function build(el) {
+  const root = element("div", "rtnb rtnb-port", { role: "group", "aria-label": "Microphone and speaker" });
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  root.tabIndex = -1;
+  const talk = button("rtnb-talk", "Talk");
+  const mute = button("", "Mute");
+  const interrupt = button("", "Interrupt");
+  const meter = element("div", "rtnb-meter", {
+    role: "meter",
+    "aria-label": "Microphone level",
+    "aria-valuemin": String(QUIET),
+    "aria-valuemax": "0",
+  });
+  meter.append(element("div", "rtnb-meter-bar", {}));
+  const status = element("p", "rtnb-status", { role: "status" });
+  const resume = button("rtnb-resume", "Resume sound");
+  const row = element("div", "rtnb-row", {});
+  row.append(talk, mute, interrupt, meter, resume);
+  root.append(row, status);
+  el.append(root);
+  return { root, talk, mute, interrupt, meter, status, resume };
+}
+
+/**
+ * @param {ReturnType<typeof build>} parts
+ * @param {import("./port.js").Port} port
+ * @param {any} model
+ */
+function draw({ root, talk, mute, interrupt, status, resume }, port, model) {
+  const { facts } = port;
+  const mode = model.get("mode");
+  const muted = model.get("muted");
+  root.dataset.state = facts.state;
+  root.dataset.notice = String(Boolean(facts.message) && facts.state !== "connecting");
+  press(talk, facts.talking);
+  write(talk, talkLabel(mode, facts.talking));
+  press(mute, muted);
+  write(mute, muted ? "Unmute" : "Mute");
+  interrupt.disabled = !["live", "suspended"].includes(facts.state);
+  resume.hidden = facts.state !== "suspended";
+  write(status, statusLine({ ...(/** @type {any} */ (facts)), mode, muted }));
+}
+
+/**
+ * @param {string} mode
+ * @param {boolean} talking
+ */
+function talkLabel(mode, talking) {
+  if (mode === "push-to-talk") return talking ? "Release to send" : "Hold to talk";
+  return talking ? "Stop" : "Talk";
+}
+
+/**
+ * @param {HTMLElement} meter
+ * @param {number} level dBFS
+ */
+function drawLevel(meter, level) {
+  const shown = Math.max(QUIET, Math.min(0, level));
+  const bar = /** @type {HTMLElement} */ (meter.firstElementChild);
+  bar.style.clipPath = `inset(0 ${(100 * shown) / QUIET}% 0 0)`;
+  meter.setAttribute("aria-valuenow", String(Math.round(shown)));
+  meter.setAttribute("aria-valuetext", level <= QUIET ? "silence" : `${Math.round(level)} dBFS`);
+}
+
+/**
+ * Talk: a toggle hands-free, held down for push-to-talk.
+ * @param {HTMLButtonElement} talk
+ * @param {import("./port.js").Port} port
+ * @param {any} model
+ */
+function talkButton(talk, port, model) {
+  const holds = () => model.get("mode") === "push-to-talk";
+  const down = (/** @type {PointerEvent} */ event) => {
+    if (!holds() || event.button) return;
+    talk.setPointerCapture(event.pointerId);
+    port.start();
+  };
+  const up = () => {
+    if (holds()) port.stop();
+  };
+  const keyDown = (/** @type {KeyboardEvent} */ event) => {
+    if (!holds() || ![" ", "Enter"].includes(event.key)) return;
+    event.preventDefault();
+    if (!event.repeat) port.start();
+  };
+  const keyUp = (/** @type {KeyboardEvent} */ event) => {
+    if (!holds() || ![" ", "Enter"].includes(event.key)) return;
+    event.preventDefault();
+    port.stop();
+  };
+  const click = () => {
+    if (holds()) return;
+    if (port.facts.talking) port.stop();
+    else port.start();
+  };
+  const undo = [
+    listen(talk, "pointerdown", down),
+    listen(talk, "pointerup", up),
+    listen(talk, "pointercancel", up),
+    listen(talk, "lostpointercapture", up),
+    listen(talk, "keydown", keyDown),
+    listen(talk, "keyup", keyUp),
+    listen(talk, "blur", up),
+    listen(talk, "click", click),
+    listen(window, "blur", up),
+  ];
+  return () => undo.forEach((end) => end());
+}
+
+/**
+ * The space bar talks while the focus is within the panel and on nothing that wants it.
+ * @param {HTMLElement} root
+ * @param {import("./port.js").Port} port
+ * @param {any} model
+ */
+function spaceBar(root, port, model) {
+  let held = false;
+  const down = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== " " || model.get("mode") !== "push-to-talk" || !within(root, event.target)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.repeat || held) return;
+    held = true;
+    port.start();
+  };
+  const up = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== " " || !held) return;
+    held = false;
+    event.preventDefault();
+    port.stop();
+  };
+  const undo = [listen(document, "keydown", down, true), listen(document, "keyup", up, true)];
+  return () => undo.forEach((end) => end());
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {EventTarget | null} target
+ */
+function within(root, target) {
+  return target instanceof Element && panelOf(root).contains(target) && !target.closest(TYPING);
+}
+
+/**
+ * The panel that the port stands in, or the port itself.
+ * @param {HTMLElement} root
+ * @returns {HTMLElement}
+ */
+function panelOf(root) {
+  return root.closest(".rtnb-panel") ?? root;
+}
+
+/**
+ * Any gesture within the panel lets answers be heard, before Talk was ever pressed.
+ * @param {HTMLElement} root
+ * @param {import("./port.js").Port} port
+ */
+function firstGesture(root, port) {
+  const gesture = (/** @type {Event} */ event) => {
+    const inside = event.target instanceof Node && panelOf(root).contains(event.target);
+    if (inside && !port.context && event.isTrusted) port.listen();
+  };
+  const undo = [listen(document, "pointerup", gesture), listen(document, "keydown", gesture)];
+  return () => undo.forEach((end) => end());
+}
+
+/**
+ * @param {EventTarget} target
+ * @param {string} name
+ * @param {(event: any) => void} handler
+ * @param {boolean} [capture]
+ * @returns {() => void}
+ */
+function listen(target, name, handler, capture = false) {
+  target.addEventListener(name, handler, capture);
+  return () => target.removeEventListener(name, handler, capture);
+}
+
+/**
+ * @param {string} tag
+ * @param {string} className
+ * @param {Record<string, string>} attributes
+ */
+function element(tag, className, attributes) {
+  const made = document.createElement(tag);
+  made.className = className;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+/**
+ * @param {string} className
+ * @param {string} label
+ */
+function button(className, label) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = `rtnb-button ${className}`;
+  made.textContent = label;
+  return made;
+}
+
+/**
+ * @param {HTMLElement} target
+ * @param {boolean} pressed
+ */
+function press(target, pressed) {
+  target.setAttribute("aria-pressed", String(pressed));
+}
+
+/**
+ * Set a text only when it changes, so that screen readers are not told twice.
+ * @param {HTMLElement} target
+ * @param {string} text
+ */
+function write(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
