@@ -1,0 +1,501 @@
+"""What a turn and a session show in a notebook: text, static HTML and a picture.
+
+The HTML needs no script and no kernel. Everything that was said is escaped, control and
+direction characters are made visible, and the colours follow the page's own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import functools
+import logging
+import threading
+import time
+import uuid
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from rtnb.plots import plot_waveform
+from rtnb.plots.figure import new_axes, png
+from rtnb.plots.palette import ASSISTANT, INK, USER
+from rtnb.plots.turns import latencies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rtnb.audio import Clip
+    from rtnb.session import Session, Turn
+    from rtnb.usage import Usage
+
+log = logging.getLogger("rtnb.display")
+
+FOLLOW_INTERVAL_S: Final = 0.25
+"""Four times a second at most: text does not move faster than one can read."""
+
+FOLLOW_LIMIT_S: Final = 600.0
+"""After ten minutes a turn that is still not done is left as it stands."""
+
+PLAYER_LIMIT_S: Final = 60.0
+"""Longest clip that gets a player: a minute adds 3.8 MB to the notebook."""
+
+STYLE: Final = """<style>
+.rtnb-turn, .rtnb-session { color: inherit; max-width: 52rem; line-height: 1.45; }
+.rtnb-turn img { display: block; width: 100%; height: auto; background: none; }
+.rtnb-turn dl { display: grid; grid-template-columns: max-content 1fr; margin: 0;
+  gap: 0.2rem 1rem; }
+.rtnb-turn dt { font-weight: 600; text-align: left; width: auto; opacity: 0.75; }
+.rtnb-turn dd { margin: 0; overflow-wrap: anywhere; }
+.rtnb-turn audio { display: block; height: 2rem; max-width: 22rem; width: 100%;
+  margin: 0.2rem 0; }
+.rtnb-turn ul { margin: 0; padding-left: 1.2rem; }
+.rtnb-unheard { opacity: 0.6; text-decoration: line-through; }
+.rtnb-trouble { color: var(--jp-error-color1, #dc4c4c); font-weight: 600; }
+.rtnb-session table { border-collapse: collapse; color: inherit; width: 100%;
+  font-size: inherit; table-layout: auto; }
+.rtnb-session th, .rtnb-session td { color: inherit; background: none; border: 0;
+  border-bottom: 1px solid var(--jp-border-color2, rgba(128, 128, 128, 0.4));
+  padding: 0.25rem 0.8rem 0.25rem 0; text-align: left; vertical-align: top;
+  white-space: normal; overflow-wrap: anywhere; }
+.rtnb-session .rtnb-n { text-align: right; font-variant-numeric: tabular-nums;
+  white-space: nowrap; }
+</style>"""
+
+
+# -- a turn ------------------------------------------------------------------------------
+
+
+def turn_html(turn: Turn) -> str:
+    """Static HTML of a turn.
+
+    Parameters
+    ----------
+    turn : Turn
+        Done or still going on.
+
+    Returns
+    -------
+    str
+        Both waveforms with the speech segments, what either side said, players, tokens,
+        cost, latency, notes and the error, without any script.
+    """
+    return _turn_html(turn, turn_png(turn), players=True)
+
+
+def turn_png(turn: Turn) -> bytes | None:
+    """Picture of a turn: both waveforms, with the segments in which speech was heard.
+
+    Parameters
+    ----------
+    turn : Turn
+        Done or still going on.
+
+    Returns
+    -------
+    bytes or None
+        Transparent PNG; None as long as there is no sound to draw.
+    """
+    sounds = _sounds(turn)
+    if not sounds:
+        return None
+    figure, panes = new_axes(8, 1.35 * len(sounds) + 0.1, ratios=[1] * len(sounds))
+    for (name, clip), ax in zip(sounds.items(), panes, strict=True):
+        mine = name == "You"
+        plot_waveform(
+            clip,
+            ax,
+            color=USER if mine else ASSISTANT,
+            segments=(turn.segments or ()) if mine else (),
+        )
+        title = f"{name}, {clip.duration:.2f} s"
+        ax.set_title(title, loc="left", color=INK, size=9)
+        ax.set_ylabel("")
+    for ax in panes[:-1]:
+        ax.set_xlabel("")
+    return png(figure)
+
+
+def turn_text(turn: Turn) -> str:
+    """A turn in a few lines of plain text.
+
+    Parameters
+    ----------
+    turn : Turn
+        Done or still going on.
+
+    Returns
+    -------
+    str
+        Lines without control characters of what was said.
+    """
+    lines = [f"{_heading(turn)}"]
+    lines += [f"  {name:<8} {value}" for name, value in _facts(turn).items()]
+    lines += [f"  {'note':<8} {_plain(note)}" for note in turn.notes]
+    if turn.error is not None:
+        lines.append(f"  {'error':<8} {_plain(turn.error)}")
+    return "\n".join(lines)
+
+
+def _turn_html(turn: Turn, picture: bytes | None, *, players: bool) -> str:
+    sounds = _sounds(turn)
+    rows = [
+        (name, value + (_player(sounds[sound]) if players and sound in sounds else ""))
+        for name, value, sound in (
+            ("You", _said(_you(turn)), "You"),
+            ("Answer", _heard_and_unheard(turn), "Answer"),
+        )
+        if value or sound in sounds
+    ]
+    rows += [
+        (name.capitalize(), _safe(value))
+        for name, value in _facts(turn).items()
+        if name not in ("you", "answer")
+    ]
+    if turn.notes:
+        items = "".join(f"<li>{_safe(note)}</li>" for note in turn.notes)
+        rows.append(("Notes", f"<ul>{items}</ul>"))
+    if turn.error is not None:
+        trouble = f'<span class="rtnb-trouble" role="alert">{_safe(turn.error)}</span>'
+        rows.append(("Error", trouble))
+    body = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
+    return (
+        f'{STYLE}<div class="rtnb-turn"><strong>{_safe(_heading(turn))}</strong>'
+        f"{_picture(turn, picture)}<dl>{body}</dl></div>"
+    )
+
+
+def _heading(turn: Turn) -> str:
+    return f"Turn {turn.index}" + ("" if turn.done else ", going on …")
+
+
+def _facts(turn: Turn) -> dict[str, str]:
+    """What there is to say about a turn, name by name, in plain text."""
+    facts = {
+        "you": _plain(_you(turn)),
+        "answer": _plain(turn.text or ""),
+        "tokens": _tokens(turn.usage),
+        "cost": "" if turn.cost is None else str(turn.cost),
+        "latency": ", ".join(
+            f"{k} {v:.0f} ms" for k, v in latencies(turn.latency).items()
+        ),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _you(turn: Turn) -> str:
+    if turn.user_text:
+        return str(turn.user_text)
+    return "(speech)" if turn.input_audio is not None or turn.segments else ""
+
+
+def _heard_and_unheard(turn: Turn) -> str:
+    text: str = turn.text or ""
+    heard = turn.heard
+    if heard is None or not text.startswith(heard) or heard == text:
+        return _said(text)
+    rest = text[len(heard) :]
+    return f'{_said(heard)}<span class="rtnb-unheard" title="not heard">{_safe(rest)}</span>'
+
+
+def _tokens(usage: Usage | None) -> str:
+    if usage is None:
+        return ""
+    read, written = usage.input_token_details, usage.output_token_details
+    inwards = _kinds(
+        text=read.text_tokens,
+        audio=read.audio_tokens,
+        image=read.image_tokens,
+        cached=read.cached_tokens,
+    )
+    outwards = _kinds(text=written.text_tokens, audio=written.audio_tokens)
+    return f"{usage.input_tokens:,} in{inwards}, {usage.output_tokens:,} out{outwards}"
+
+
+def _kinds(**counts: int) -> str:
+    named = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
+    return f" ({named})" if named else ""
+
+
+def _sounds(turn: Turn) -> dict[str, Clip]:
+    both = {"You": turn.input_audio, "Answer": turn.audio}
+    return {name: clip for name, clip in both.items() if clip is not None and len(clip)}
+
+
+def _picture(turn: Turn, picture: bytes | None) -> str:
+    if picture is None:
+        return ""
+    described = " and ".join(
+        f"{name.lower()}, {clip.duration:.1f} s" for name, clip in _sounds(turn).items()
+    )
+    return f'<img alt="Waveforms: {_safe(described)}" src="{_data_uri("image/png", picture)}">'
+
+
+def _player(clip: Clip) -> str:
+    if clip.duration > PLAYER_LIMIT_S:
+        return f"<br><em>{clip.duration:.0f} s: too long to keep a player in the notebook</em>"
+    source = _data_uri("audio/wav", clip.to_wav_bytes())
+    return f'<audio controls preload="metadata" src="{source}"></audio>'
+
+
+def _data_uri(mime: str, data: bytes) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+# -- a session ---------------------------------------------------------------------------
+
+
+def session_html(session: Session) -> str:
+    """Static HTML of a session: its turns so far and their sums.
+
+    Parameters
+    ----------
+    session : Session
+        Open or closed.
+
+    Returns
+    -------
+    str
+        A table without any script.
+    """
+    turns = list(session.turns)
+    head = "".join(
+        f'<th{_numeric(column)} scope="col">{column}</th>' for column in _COLUMNS
+    )
+    rows = "".join(_row(cells) for cells in map(_turn_cells, turns))
+    foot = _row(("", "All turns", "", *_sums(session), ""), tag="th")
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody><tfoot>{foot}</tfoot></table>"
+    return (
+        f'{STYLE}<div class="rtnb-session"><strong>{_safe(_session_heading(session))}'
+        f"</strong>{table if turns else '<p>Nothing has been said yet.</p>'}</div>"
+    )
+
+
+def session_text(session: Session) -> str:
+    """A session in plain text, a line for every turn.
+
+    Parameters
+    ----------
+    session : Session
+        Open or closed.
+
+    Returns
+    -------
+    str
+        Lines without control characters of what was said.
+    """
+    lines = [_session_heading(session)]
+    for turn in list(session.turns):
+        said = " → ".join(filter(None, (_you(turn), turn.text or "")))
+        lines.append(f"  {turn.index:>3}  {_shortened(_plain(said))}")
+    return "\n".join(lines)
+
+
+_COLUMNS: Final = ("turn", "you", "answer", "in", "out", "cost", "first sound")
+
+
+def _turn_cells(turn: Turn) -> tuple[str, ...]:
+    answer = _heard_and_unheard(turn)
+    if turn.error is not None:
+        answer += f' <span class="rtnb-trouble">{_safe(turn.error)}</span>'
+    usage = turn.usage
+    waits = list(latencies(turn.latency).values())
+    return (
+        str(turn.index),
+        _said(_you(turn)),
+        answer if turn.done else f"{answer} …",
+        "" if usage is None else f"{usage.input_tokens:,}",
+        "" if usage is None else f"{usage.output_tokens:,}",
+        "" if turn.cost is None else str(turn.cost),
+        f"{waits[0]:.0f} ms" if waits else "",
+    )
+
+
+def _sums(session: Session) -> tuple[str, str, str]:
+    usage = session.usage
+    return f"{usage.input_tokens:,}", f"{usage.output_tokens:,}", str(session.cost)
+
+
+def _row(cells: Iterable[str], *, tag: str = "td") -> str:
+    return (
+        "<tr>"
+        + "".join(
+            f"<{tag}{_numeric(column)}>{cell}</{tag}>"
+            for column, cell in zip(_COLUMNS, cells, strict=True)
+        )
+        + "</tr>"
+    )
+
+
+def _numeric(column: str) -> str:
+    return "" if column in ("you", "answer") else ' class="rtnb-n"'
+
+
+def _session_heading(session: Session) -> str:
+    turns = len(session.turns)
+    count = "1 turn" if turns == 1 else f"{turns} turns"
+    return f"Session with {_plain(session.model)}: {count}, {session.usage.total_tokens:,} tokens, {session.cost}"
+
+
+# -- text that was said ------------------------------------------------------------------
+
+
+_VISIBLE: Final[dict[int, int | str]] = {
+    **{code: 0x2400 + code for code in range(0x20)},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+    **dict.fromkeys((0x200E, 0x200F, 0x061C), 0xFFFD),
+    **dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
+    **dict.fromkeys(map(ord, "\t\n\r\v\f\x85\u2028\u2029"), " "),
+}
+"""Control and direction characters, and what stands for them."""
+
+
+def _plain(value: object) -> str:
+    """Text in one line, nothing in it invisible."""
+    return str(value).translate(_VISIBLE)
+
+
+def _safe(value: object) -> str:
+    """Text that HTML shows and never runs."""
+    return escape(_plain(value))
+
+
+def _said(text: str) -> str:
+    return f"<span>{_safe(text)}</span>" if text else ""
+
+
+def _shortened(text: str, limit: int = 100) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+# -- in a notebook -----------------------------------------------------------------------
+
+
+def register(ipython: Any) -> None:
+    """Let turns and sessions show themselves at the end of a cell.
+
+    Parameters
+    ----------
+    ipython : InteractiveShell
+        The running IPython. In a kernel a turn follows what happens until it is done; a
+        terminal shows the text.
+
+    Notes
+    -----
+    May be called twice. Following runs on a daemon thread, at most four times a second
+    and ten minutes long, and ends with the process.
+    """
+    formatters = ipython.display_formatter.formatters
+    for name, as_text, as_html in (
+        ("Turn", turn_text, turn_html),
+        ("Session", session_text, session_html),
+    ):
+        formatters["text/plain"].for_type_by_name(
+            "rtnb.session", name, _printer(as_text)
+        )
+        formatters["text/html"].for_type_by_name("rtnb.session", name, as_html)
+    formatters["image/png"].for_type_by_name("rtnb.session", "Turn", turn_png)
+    if getattr(ipython, "kernel", None) is not None:
+        ipython.display_formatter.ipython_display_formatter.for_type_by_name(
+            "rtnb.session", "Turn", functools.partial(_show, ipython.display_pub)
+        )
+
+
+def _show(publisher: Any, turn: Turn) -> None:
+    """Publish a turn in the running cell and follow it there until it is done."""
+    follower = Follower(turn, publisher.publish)
+    follower.refresh()
+    if not turn.done:
+        threading.Thread(
+            target=_run_quietly, args=(follower,), name="rtnb-display", daemon=True
+        ).start()
+
+
+class Follower:
+    """Shows a turn, and shows it again in the same place when it has changed.
+
+    Parameters
+    ----------
+    turn : Turn
+        What is followed.
+    publish : callable
+        `publish` of IPython's display publisher.
+    """
+
+    def __init__(self, turn: Turn, publish: Callable[..., None]) -> None:
+        self._turn = turn
+        self._publish = publish
+        self._transient = {"display_id": uuid.uuid4().hex}
+        self._shown: tuple[object, ...] = ()
+        self._drawn: tuple[object, ...] = ()
+        self._picture: bytes | None = None
+
+    def refresh(self) -> None:
+        """Publish the turn if it is another than the one that is shown."""
+        turn = self._turn
+        sounds = _sound_state(turn)
+        words = (turn.done, _facts(turn), turn.heard, tuple(turn.notes), turn.error)
+        if self._shown == (sounds, *words):
+            return
+        if self._drawn != sounds:
+            self._drawn, self._picture = sounds, turn_png(turn)
+        again = bool(self._shown)
+        self._shown = (sounds, *words)
+        bundle = _bundle(turn, self._picture, players=words[0])
+        self._publish(bundle, transient=self._transient, update=again)
+
+    def run(
+        self,
+        *,
+        wait: Callable[[float], bool],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Refresh until the turn is done.
+
+        Parameters
+        ----------
+        wait : callable
+            Lets so many seconds pass; true when it is time to end.
+        now : callable
+            Seconds on a clock that does not jump.
+        """
+        deadline = now() + FOLLOW_LIMIT_S
+        done = False
+        while not done and now() < deadline and not wait(FOLLOW_INTERVAL_S):
+            done = self._turn.done
+            self.refresh()
+
+
+def _run_quietly(follower: Follower) -> None:
+    try:
+        follower.run(wait=_process_ends.wait)
+    except Exception:  # a thread of ours must not write into somebody's cell
+        log.exception("display.failed")
+
+
+_process_ends = threading.Event()
+atexit.register(_process_ends.set)
+
+
+def _sound_state(turn: Turn) -> tuple[object, ...]:
+    lengths = tuple((name, len(clip)) for name, clip in _sounds(turn).items())
+    marks = tuple((s.audio_start_ms, s.audio_end_ms) for s in turn.segments or ())
+    return lengths, marks
+
+
+def _bundle(turn: Turn, picture: bytes | None, *, players: bool) -> dict[str, Any]:
+    """MIME bundle of a turn; players only when it is done, for they are heavy."""
+    bundle = {
+        "text/plain": turn_text(turn),
+        "text/html": _turn_html(turn, picture, players=players),
+    }
+    if picture is not None:
+        bundle["image/png"] = base64.b64encode(picture).decode()
+    return bundle
+
+
+def _printer(as_text: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:
+    def printer(value: Any, page: Any, _cycle: bool) -> None:  # noqa: FBT001 - IPython's call
+        page.text(as_text(value))
+
+    return printer
