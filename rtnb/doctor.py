@@ -12,6 +12,7 @@ when that job cannot run without it.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import subprocess
@@ -52,6 +53,9 @@ NEST_ASYNCIO_CALLED = (
     "waits, so prefer await"
 )
 """Measured with nest_asyncio 1.6.0; audio over the media socket is not concerned."""
+
+WEIGHTS_SHA256 = "d82ea6c6188c799391dbae173aeae3e7cb556de8fc2daac6455f2167bbb435b8"
+"""Of ``rtnb/vad/silero_vad_6.2.npz``, as converted by `rtnb.vad.convert`."""
 
 TURN_SECONDS = 30.0
 """How long the gateway may take to answer; a slow machine needs a second or two."""
@@ -282,10 +286,13 @@ def _data() -> Iterator[Finding]:
 
 
 def _load_weights() -> str:
-    from rtnb.vad import SileroVad
+    from rtnb.vad import silero
 
-    SileroVad()
-    return "Silero 6.2"
+    digest = hashlib.sha256(silero.WEIGHTS.read_bytes()).hexdigest()
+    if digest != WEIGHTS_SHA256:
+        raise EngineError(f"{silero.WEIGHTS} is not the file that came with rtnb")
+    silero.SileroVad()
+    return f"{silero.provenance()['release']}, sha256 {digest[:12]}…"
 
 
 def _load_sample() -> str:

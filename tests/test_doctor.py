@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 from rtnb import doctor
 from rtnb.doctor import Finding, Report
 from rtnb.errors import EngineError, MissingExtra
+from rtnb.vad import silero
 
 
 def finding(state, *, required=False, name="thing", remedy=""):
@@ -107,6 +108,15 @@ def test_an_attempt_that_fails_is_a_finding(error, state, found, remedy):
     assert (result.state, result.remedy) == (state, remedy)
     assert found in result.found
     assert result.required
+
+
+def test_weights_that_are_not_ours_are_broken(tmp_path, monkeypatch):
+    other = tmp_path / "other.npz"
+    other.write_bytes(silero.WEIGHTS.read_bytes()[:-1])
+    monkeypatch.setattr(silero, "WEIGHTS", other)
+    weights = next(doctor._data())
+    assert weights.state == "broken"
+    assert str(other) in weights.found
 
 
 def test_every_requirement_of_the_package_is_looked_at_once():
