@@ -253,11 +253,9 @@ def test_an_error_stands_in_its_turn():
 
 @pytest.mark.parametrize("words", HOSTILE)
 def test_what_was_said_is_shown_and_never_run(words):
-    hostile = spoken(
-        user_text=words, text=words, heard="", notes=(words,), error=ValueError(words)
-    )
-    tame = spoken(
-        user_text="a", text="a", heard="", notes=("a",), error=ValueError("a")
+    hostile, tame = (
+        Turn(user_text=w, text=w, heard="", notes=(w,), error=ValueError(w))
+        for w in (words, "a")
     )
     for one, other in (
         (display.turn_html(hostile), display.turn_html(tame)),
@@ -273,9 +271,7 @@ def test_what_was_said_is_shown_and_never_run(words):
 
 @pytest.mark.parametrize("words", HOSTILE)
 def test_text_has_no_character_that_steers_a_terminal(words):
-    hostile = spoken(
-        user_text=words, text=words, notes=(words,), error=ValueError(words)
-    )
+    hostile = Turn(user_text=words, text=words, notes=(words,), error=ValueError(words))
     text = display.turn_text(hostile) + display.session_text(Session([hostile]))
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
 

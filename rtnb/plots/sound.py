@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter
@@ -24,9 +24,6 @@ LONG_S: Final = 100.0
 
 QUIETEST: Final = 0.01
 """A peak below this (-40 dBFS) is drawn as low as it is, not blown up."""
-
-HYSTERESIS: Final = 0.15
-"""How far below the threshold speech is left: the law of the turn detector."""
 
 
 class SegmentLike(Protocol):
@@ -117,9 +114,10 @@ def plot_activity(
     Speech begins at the upper line and is over below the lower one.
     """
     from rtnb.vad import ServerVad, segment, speech_probability
+    from rtnb.vad.detector import Law
 
     ax = axes_or_new(ax, 8, 2.6)
-    settings = (settings or ServerVad()).filled()
+    settings = settings or ServerVad()
     if probability is None:
         probability = speech_probability(clip)
     if segments is None:
@@ -129,7 +127,9 @@ def plot_activity(
     gain = 0.45 / max(_peak(low, high), QUIETEST)
     _draw_envelope(ax, clip, 0.5 + gain * low, 0.5 + gain * high, color=USER, alpha=0.5)
     _draw_probability(ax, probability)
-    _draw_threshold(ax, cast("float", settings.threshold))
+    law = Law.of(settings, hop_ms=probability.hop_ms)
+    ax.axhline(law.enter, color=THRESHOLD, lw=1.2, ls="--", label="threshold")
+    ax.axhline(law.leave, color=THRESHOLD, lw=0.9, ls=":")
     ax.set_ylim(-0.02, 1.02)
     ax.set_ylabel("speech probability")
     _time_axis(ax, clip)
@@ -165,8 +165,8 @@ def _draw_envelope(
 
 def _draw_probability(ax: Axes, probability: SpeechProbability) -> None:
     """Draw steps, each as long as its hop; of many, the envelope of every pixel."""
-    hop_s = probability.hop / probability.sample_rate
-    p = np.asarray(probability.p)
+    hop_s = probability.hop_ms / 1000
+    p = probability.p
     if len(p) <= _pixels(ax):
         edges = np.arange(len(p) + 1) * hop_s
         ax.stairs(
@@ -178,11 +178,6 @@ def _draw_probability(ax: Axes, probability: SpeechProbability) -> None:
     ax.fill_between(
         centres, low, high, color=PROBABILITY, linewidth=0.8, label="probability"
     )
-
-
-def _draw_threshold(ax: Axes, threshold: float) -> None:
-    ax.axhline(threshold, color=THRESHOLD, lw=1.2, ls="--", label="threshold")
-    ax.axhline(threshold - HYSTERESIS, color=THRESHOLD, lw=0.9, ls=":")
 
 
 def _draw_segments(ax: Axes, clip: Clip, segments: Iterable[SegmentLike]) -> None:

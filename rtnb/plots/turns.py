@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rtnb.plots.figure import axes_or_new, ink, legend
 from rtnb.plots.palette import KINDS, SERIES
-from rtnb.usage import Usage, dollars
+from rtnb.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -214,4 +214,4 @@ def _turn_axis(ax: Axes, places: Sequence[int]) -> None:
 
 
 def _dollar_tick(usd: float, _position: int | None = None) -> str:
-    return dollars(usd) if usd > 0 else "0"
+    return f"${usd:.9f}".rstrip("0").rstrip(".") if usd > 0 else "0"

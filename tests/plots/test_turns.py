@@ -134,6 +134,8 @@ def test_cost_is_stacked_up_to_the_dollars(ax):
     assert heights["cached in"] == pytest.approx(64 * 0.4e-6)
     assert heights["audio out"] == pytest.approx(43 * 64e-6)
     assert ax.yaxis.get_major_formatter()(0.0192) == "$0.0192"
+    assert ax.yaxis.get_major_formatter()(0.0005) == "$0.0005"
+    assert ax.yaxis.get_major_formatter()(20) == "$20"
     assert ax.yaxis.get_major_formatter()(0) == "0"
 
 
