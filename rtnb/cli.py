@@ -3,7 +3,7 @@
 A subcommand imports its module when it is called, so ``rtnb --help`` stays quick and
 a missing extra is noticed only by those who need it. What a command has to say goes to
 standard output, what went wrong to standard error in one line; the exit code is
-0 for success, 1 for an error of ours, 2 for a command line that cannot be understood
+0 for success, 1 for an error of ours or of the system, 2 for a command line that cannot be understood
 and 130 after Ctrl-C.
 """
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
-    except RtnbError as error:
+    except (RtnbError, OSError) as error:
         print(f"rtnb: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

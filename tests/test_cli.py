@@ -1,5 +1,6 @@
 import json
 import signal
+import socket
 import subprocess
 import sys
 
@@ -66,6 +67,15 @@ def test_an_error_of_ours_is_one_line_and_1(capsys):
     assert said.out == ""
     assert said.err.startswith("rtnb: ")
     assert said.err.count("\n") == 1
+
+
+def test_an_error_of_the_system_is_one_line_and_1():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = rtnb("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert "Address already in use" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_python_m_rtnb_is_the_command():
