@@ -90,5 +90,14 @@ class OutputEncoder:
         """The bytes of `samples`."""
         if self._resampler is None:
             return pcm16_encode(samples)
+        return self._compand(self._resampler(samples))
+
+    def flush(self) -> bytes:
+        """What the resampler still holds back; empty for PCM."""
+        if self._resampler is None:
+            return b""
+        return self._compand(self._resampler.flush())
+
+    def _compand(self, samples: Samples) -> bytes:
         encode = ulaw_encode if isinstance(self._format, AudioPcmu) else alaw_encode
-        return encode(self._resampler(samples))
+        return encode(samples)

@@ -1105,15 +1105,19 @@ class ServerMachine:
         # Kept as what the wire can say, so that retrieve and truncate agree with it.
         output.audio.append(pcm16_decode(pcm16_encode(samples)))
         response.audio_samples += len(samples)
-        self._emit(
-            ev.ResponseOutputAudioDelta,
-            response_id=response.id,
-            item_id=output.item_id,
-            output_index=output.index,
-            content_index=0,
-            delta=response.encoder(samples),
-        )
+        self._audio_delta(response, output, response.encoder(samples))
         return self._within_limit(response)
+
+    def _audio_delta(self, response: _Response, output: _Output, data: bytes) -> None:
+        if data:
+            self._emit(
+                ev.ResponseOutputAudioDelta,
+                response_id=response.id,
+                item_id=output.item_id,
+                output_index=output.index,
+                content_index=0,
+                delta=data,
+            )
 
     def call(
         self, response_id: str, name: str, arguments: dict[str, Any], now: float
@@ -1270,6 +1274,7 @@ class ServerMachine:
             self._emit(ev.ResponseContentPartDone, **where, content_index=0, part=part)
         else:
             part = ev.AudioPart(transcript=output.text)
+            self._audio_delta(response, output, response.encoder.flush())
             self._emit(ev.ResponseOutputAudioDone, **where, content_index=0)
             self._emit(
                 ev.ResponseOutputAudioTranscriptDone,

@@ -1,0 +1,436 @@
+"""The gateway's door: HTTP and WebSocket routes, tokens, and the process itself.
+
+Every route demands the token and a loopback ``Host``, and refuses a foreign ``Origin``.
+A page is let in to its media socket by a single-use ticket instead, which its session's
+owner obtains with the token; so the token never reaches a page.
+
+Log levels: WARNING a client was refused or data was dropped; INFO served, connected,
+closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import logging
+import secrets
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from typing_extensions import override
+
+from rtnb.gateway.conversation import Conversation, Engine
+from rtnb.gateway.media import MediaPort
+from rtnb.gateway.recogniser import Recogniser
+from rtnb.gateway.responder import load
+from rtnb.gateway.script import Script
+from rtnb.gateway.voice import Voice
+from rtnb.protocol.codec import encode
+from rtnb.protocol.server import ServerMachine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.requests import Request as HttpRequest
+    from starlette.responses import Response
+
+log = logging.getLogger("rtnb.gateway")
+
+DEFAULT_MODEL = "gpt-realtime-2.1"
+"""What the session says when a client names no model."""
+
+TICKET_SECONDS = 60.0
+"""How long a page has to use its ticket."""
+
+LARGEST_FRAME = 64 * 2**20
+"""Bytes; above the 15 MiB that one append may hold, so that the refusal has words."""
+
+OUTBOX_EVENTS = 20_000
+"""Events that may wait for a slow client before its connection is closed."""
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Lets one page in, once.
+
+    Parameters
+    ----------
+    session_id : str
+        Whose media it opens.
+    origin : str or None
+        The page's origin, where it is not a loopback one.
+    expires_at : float
+        Monotonic seconds.
+    """
+
+    session_id: str
+    origin: str | None
+    expires_at: float
+
+
+class Gateway:
+    """All conversations of one process.
+
+    Parameters
+    ----------
+    engine : Engine
+        What answers.
+    token : str
+        What a client must show.
+    host : str
+        The address it listens on; another than loopback is then a known ``Host``.
+    """
+
+    def __init__(self, engine: Engine, *, token: str, host: str = "127.0.0.1") -> None:
+        self._engine = engine
+        self._token = token
+        self._hosts = {*LOOPBACK, host}
+        self._conversations: dict[str, Conversation] = {}
+        self._ports: dict[str, MediaPort] = {}
+        self._tickets: dict[str, Ticket] = {}
+        self.app = Starlette(
+            routes=[
+                WebSocketRoute("/v1/realtime", self._realtime),
+                WebSocketRoute("/realtime", self._realtime),
+                WebSocketRoute("/rtnb/media", self._media),
+                Route("/rtnb/tickets", self._mint, methods=["POST"]),
+                Route("/{path:path}", _not_found),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        await self._engine.recogniser.start()
+        try:
+            yield
+        finally:
+            await self._engine.recogniser.close()
+
+    # -- who may come in -------------------------------------------------------------
+
+    def _refusal(self, headers: Mapping[str, str]) -> JSONResponse | None:
+        """Why this caller may not come in, or None."""
+        if _hostname(f"//{headers.get('host', '')}") not in self._hosts:
+            return _error(403, "This Host is not served here.", "host_not_allowed")
+        origin = headers.get("origin")
+        if origin is not None and _hostname(origin) not in self._hosts:
+            return _error(403, "This Origin is not known.", "origin_not_allowed")
+        shown = _shown_key(headers)
+        if not shown:
+            return _error(
+                401,
+                "You didn't provide an API key. Send the gateway's token in an "
+                "Authorization header: Bearer TOKEN.",
+                None,
+            )
+        if not hmac.compare_digest(shown.encode(), self._token.encode()):
+            return _error(401, "Incorrect API key provided.", "invalid_api_key")
+        return None
+
+    async def _mint(self, request: HttpRequest) -> Response:
+        """``POST /rtnb/tickets {"session_id", "origin"?}`` → ``{"ticket", "path"}``."""
+        refusal = self._refusal(request.headers)
+        if refusal is not None:
+            return refusal
+        try:
+            body = await request.json()
+            session_id, origin = str(body["session_id"]), body.get("origin")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return _error(400, "The body must be {\"session_id\": …}.", "invalid_json")
+        if session_id not in self._conversations:
+            return _error(404, f"No session '{session_id}'.", "session_not_found")
+        now = time.monotonic()
+        self._tickets = {k: t for k, t in self._tickets.items() if t.expires_at > now}
+        name = secrets.token_urlsafe(24)
+        self._tickets[name] = Ticket(session_id, origin, now + TICKET_SECONDS)
+        return JSONResponse({"ticket": name, "path": "/rtnb/media"})
+
+    # -- conversations ---------------------------------------------------------------
+
+    async def _realtime(self, websocket: WebSocket) -> None:
+        refusal = self._refusal(websocket.headers)
+        if refusal is not None:
+            log.warning("client.refused", extra={"rtnb.status": refusal.status_code})
+            await websocket.send_denial_response(refusal)
+            return
+        offered = websocket.headers.get("sec-websocket-protocol", "")
+        names = [name.strip() for name in offered.split(",")]
+        await websocket.accept(subprotocol="realtime" if "realtime" in names else None)
+        model = websocket.query_params.get("model") or DEFAULT_MODEL
+        machine = ServerMachine(model=model, now=self._engine.clock.now())
+        conversation = Conversation(machine, self._engine)
+        self._conversations[machine.id] = conversation
+        log.info("session.opened", extra={"rtnb.session": machine.id})
+        try:
+            await _Control(websocket, conversation).run()
+        finally:
+            del self._conversations[machine.id]
+            if machine.id in self._ports:
+                self._ports[machine.id].end("The session has ended.")
+            await conversation.close()
+            log.info("session.closed", extra={"rtnb.session": machine.id})
+
+    # -- media -----------------------------------------------------------------------
+
+    async def _media(self, websocket: WebSocket) -> None:
+        ticket = self._tickets.pop(websocket.query_params.get("ticket", ""), None)
+        conversation = self._admit(ticket, websocket.headers.get("origin"))
+        if conversation is None:
+            refusal = _error(403, "This ticket is not valid.", "invalid_ticket")
+            await websocket.send_denial_response(refusal)
+            return
+        await websocket.accept()
+        session_id = conversation.machine.id
+        if session_id in self._ports:
+            self._ports[session_id].end(
+                "This session is active in another tab; press Talk to take it back."
+            )
+        port = MediaPort(conversation, _sender(websocket))
+        self._ports[session_id] = port
+        port.attach()
+        writer = asyncio.create_task(port.write())
+        reader = asyncio.create_task(_read_media(websocket, port))
+        try:
+            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            port.detach()
+            if self._ports.get(session_id) is port:
+                del self._ports[session_id]
+            for task in (writer, reader):
+                task.cancel()
+            await asyncio.gather(writer, reader, return_exceptions=True)
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                await websocket.close()
+
+    def _admit(self, ticket: Ticket | None, origin: str | None) -> Conversation | None:
+        if ticket is None or ticket.expires_at < time.monotonic():
+            return None
+        known = {None, ticket.origin}
+        if origin not in known and _hostname(origin or "") not in self._hosts:
+            return None
+        return self._conversations.get(ticket.session_id)
+
+
+class _Control:
+    """One control connection: frames in, events out, in order."""
+
+    def __init__(self, websocket: WebSocket, conversation: Conversation) -> None:
+        self._websocket = websocket
+        self._conversation = conversation
+        self._outbox: asyncio.Queue[str | tuple[int, str]] = asyncio.Queue(OUTBOX_EVENTS)
+        self._overrun = asyncio.Event()
+        conversation.observers.append(self._observe)
+        conversation.on_hangup = self._hang_up
+
+    def _observe(self, event: Any) -> None:
+        self._put(encode(event))
+
+    def _hang_up(self, code: int, reason: str) -> None:
+        self._put((code, reason))
+
+    def _put(self, frame: str | tuple[int, str]) -> None:
+        try:
+            self._outbox.put_nowait(frame)
+        except asyncio.QueueFull:
+            log.warning("client.slow", extra={"rtnb.waiting": OUTBOX_EVENTS})
+            self._overrun.set()
+
+    async def run(self) -> None:
+        """Serve until either side ends."""
+        self._conversation.pump()
+        tasks = {
+            asyncio.create_task(self._read()),
+            asyncio.create_task(self._write()),
+            asyncio.create_task(self._watch()),
+        }
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                message = await self._websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                self._conversation.receive(message.get("text") or message["bytes"])
+                # A client that sends faster than we work must not starve the others.
+                await asyncio.sleep(0)
+
+    async def _write(self) -> None:
+        while True:
+            frame = await self._outbox.get()
+            if isinstance(frame, tuple):
+                await self._websocket.close(*frame)
+                return
+            await self._websocket.send_text(frame)
+
+    async def _watch(self) -> None:
+        await self._overrun.wait()
+        await self._websocket.close(1013, "events are not being read")
+
+
+async def _read_media(websocket: WebSocket, port: MediaPort) -> None:
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if message.get("bytes") is not None:
+                port.receive_bytes(message["bytes"])
+            else:
+                port.receive_text(message["text"])
+
+
+def _sender(websocket: WebSocket) -> Any:
+    async def send(frame: str | bytes) -> None:
+        if isinstance(frame, str):
+            await websocket.send_text(frame)
+        else:
+            await websocket.send_bytes(frame)
+
+    return send
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _shown_key(headers: Mapping[str, str]) -> str:
+    """The key in the Authorization header, or the one a browser offers as subprotocol."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    prefix = "openai-insecure-api-key."
+    for name in headers.get("sec-websocket-protocol", "").split(","):
+        if name.strip().startswith(prefix):
+            return name.strip().removeprefix(prefix)
+    return ""
+
+
+def _error(status: int, message: str, code: str | None) -> JSONResponse:
+    kind = "invalid_request_error"
+    error = {"message": message, "type": kind, "param": None, "code": code}
+    return JSONResponse({"error": error}, status_code=status)
+
+
+async def _not_found(request: HttpRequest) -> Response:
+    where = f"{request.method} {request.url.path}"
+    return _error(404, f"Invalid URL ({where})", None)
+
+
+# -- the process -----------------------------------------------------------------------
+
+
+class _Server(uvicorn.Server):
+    """Says on standard output, in one JSON line, when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: dict[str, str]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write(json.dumps(self._ready) + "\n")
+        sys.stdout.flush()
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str | None = None,
+    script: str | None = None,
+    responder: str | None = None,
+    die_with_parent: bool = False,
+) -> int:
+    """Run the gateway until it is told to end.
+
+    Parameters
+    ----------
+    host : str, default "127.0.0.1"
+        Address to listen on.
+    port : int, default 0
+        0 takes a free one.
+    token : str, optional
+        What clients must show; a random one by default.
+    script : str, optional
+        A TOML file for the scripted responder, see `rtnb.gateway.script`.
+    responder : str, optional
+        ``MODULE:FUNCTION`` of a Python function that answers instead.
+    die_with_parent : bool, default False
+        End when standard input does.
+
+    Returns
+    -------
+    int
+        Exit status.
+
+    Raises
+    ------
+    ConfigError
+        If the script or the responder cannot be used.
+    """
+    answers = load(responder) if responder else Script.load(script)
+    voice, recogniser = Voice(), Recogniser()
+    engine = Engine(responder=answers, recogniser=recogniser, voice=voice)
+    token = token or secrets.token_urlsafe(24)
+    gateway = Gateway(engine, token=token, host=host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    netloc = f"[{host}]" if ":" in host else host
+    address = f"{netloc}:{listener.getsockname()[1]}"
+    ready = {
+        "event": "ready",
+        "url": f"ws://{address}/v1/realtime",
+        "http": f"http://{address}/v1",
+        "token": token,
+    }
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    config = uvicorn.Config(
+        gateway.app,
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config, ready)
+    if die_with_parent:
+        threading.Thread(target=_await_parent, args=(server,), daemon=True).start()
+    server.run(sockets=[listener])
+    return 0
+
+
+def _await_parent(server: uvicorn.Server) -> None:
+    """Standard input ends when the parent does; then so do we."""
+    sys.stdin.buffer.read()
+    server.should_exit = True
