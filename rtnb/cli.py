@@ -2,9 +2,9 @@
 
 A subcommand imports its module when it is called, so ``rtnb --help`` stays quick and
 a missing extra is noticed only by those who need it. What a command has to say goes to
-standard output, what went wrong to standard error in one line; the exit code is
-0 for success, 1 for an error of ours or of the system, 2 for a command line that cannot be understood
-and 130 after Ctrl-C.
+standard output, what went wrong to standard error in one line. The exit code is 0 for
+success, 1 for an error of ours or of the system, 2 for a command line that cannot be
+understood and 130 after Ctrl-C.
 """
 
 from __future__ import annotations
