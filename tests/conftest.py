@@ -25,8 +25,10 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = (
     "no Chromium on this machine; Debian and Ubuntu have it: apt-get install chromium"
 )
-PORTALS = {"rtnb.portal", "rtnb.user"}
-"""Threads that start on first use and live as long as the process, by design."""
+LASTING_THREADS = {"rtnb.local", "rtnb.portal", "rtnb.user"}
+"""Threads that start on first use and live as long as the process, by design; those of
+`rtnb.local` read what a gateway writes and end with it.
+"""
 
 GRACE_S = 5.0
 """How long a thread or a process of a test may take to end."""
@@ -100,7 +102,7 @@ def no_thread_leaks() -> Iterator[None]:
     started = [
         thread
         for thread in threading.enumerate()
-        if thread not in before and thread.name not in PORTALS
+        if thread not in before and thread.name not in LASTING_THREADS
     ]
     for thread in started:
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -121,12 +123,23 @@ def no_process_leaks() -> Iterator[None]:
 
 
 def children() -> list[psutil.Process]:
-    """Child processes, but for Python's own accountant of shared memory."""
+    """Child processes, but for those that live as long as this one by design.
+
+    These are Python's accountant of shared memory and the gateway that all sessions of
+    a process share.
+    """
     return [
         process
         for process in psutil.Process().children()
-        if "multiprocessing.resource_tracker" not in " ".join(command_line(process))
+        if process.pid != shared_gateway()
+        and "multiprocessing.resource_tracker" not in " ".join(command_line(process))
     ]
+
+
+def shared_gateway() -> int | None:
+    local = sys.modules.get("rtnb.local")
+    gateway = local._shared if local is not None else None
+    return gateway.process.pid if gateway is not None else None
 
 
 def command_line(process: psutil.Process) -> list[str]:
