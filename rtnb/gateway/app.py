@@ -151,7 +151,7 @@ class Gateway:
             body = await request.json()
             session_id, origin = str(body["session_id"]), body.get("origin")
         except (ValueError, KeyError, TypeError, AttributeError):
-            return _error(400, "The body must be {\"session_id\": …}.", "invalid_json")
+            return _error(400, 'The body must be {"session_id": …}.', "invalid_json")
         if session_id not in self._conversations:
             return _error(404, f"No session '{session_id}'.", "session_not_found")
         now = time.monotonic()
@@ -232,7 +232,9 @@ class _Control:
     def __init__(self, websocket: WebSocket, conversation: Conversation) -> None:
         self._websocket = websocket
         self._conversation = conversation
-        self._outbox: asyncio.Queue[str | tuple[int, str]] = asyncio.Queue(OUTBOX_EVENTS)
+        self._outbox: asyncio.Queue[str | tuple[int, str]] = asyncio.Queue(
+            OUTBOX_EVENTS
+        )
         self._overrun = asyncio.Event()
         conversation.observers.append(self._observe)
         conversation.on_hangup = self._hang_up

@@ -25,7 +25,7 @@ from rtnb.protocol import server as effects
 from rtnb.protocol.server import SAMPLE_RATE, ServerMachine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from rtnb.gateway.recogniser import Recogniser, Utterance
     from rtnb.gateway.voice import Spoken, Voice
@@ -378,7 +378,7 @@ class _Answer:
         return on
 
 
-async def _in_thread(spoken: Any) -> AsyncIterator[Spoken]:
+async def _in_thread(spoken: Any) -> AsyncGenerator[Spoken]:
     """Iterate a blocking generator in a worker thread; closing it waits its step."""
     end = object()
     step: asyncio.Future[Any] | None = None

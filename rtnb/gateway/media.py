@@ -243,7 +243,7 @@ class MediaPort:
     def _answer(self, item_id: str, data: bytes) -> None:
         decoder = self._decoders.get(item_id)
         if decoder is None:
-            wire = self._conversation.machine.session.audio.output.format
+            wire = self._conversation.machine.format("output")
             decoder = self._decoders[item_id] = InputDecoder(wire)
         samples = decoder(data)
         start = self.ledger.sent(item_id, len(samples))

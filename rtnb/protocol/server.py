@@ -67,6 +67,9 @@ SAMPLE_RATE = 24_000
 SESSION_SECONDS = 3600
 """Longest session: measured at 60.01 min, and ``expires_at`` says the same."""
 
+DETECTION_MS = 100
+"""What is kept beyond the prefix in silence: speech shows at the end of a 32 ms hop."""
+
 SHORTEST_COMMIT_MS = 100
 """The service's own bound, named in its error text."""
 
@@ -198,6 +201,15 @@ class _Output:
     @property
     def is_call(self) -> bool:
         return bool(self.call_id)
+
+
+@dataclass(eq=False)
+class _Speech:
+    """The speech going on: its future item, and positions in samples."""
+
+    item_id: str
+    start: int
+    heard: int
 
 
 @dataclass(eq=False)
@@ -384,18 +396,18 @@ class ServerMachine:
         self._raw = default_session(model, self._id("sess"), now)
         if session:
             self._raw = merge_session(self._raw, session)
-        self.session: ev.RealtimeSession = validate_session(self._raw)
+        self.session = validate_session(self._raw)
         self.conversation_id = self._id("conv")
         self._entries: dict[str, _Entry] = {}
         self._responses: dict[str, _Response] = {}
         self._context: tuple[tuple[str, int, int], ...] = ()
         self._buffer = InputBuffer()
-        self._decoder = InputDecoder(self.session.audio.input.format)
-        self._vad: StreamingVad | None = None
+        self._decoder = InputDecoder(self.format("input"))
+        # The detector hears every sample of the session, whatever the settings: its
+        # state is never reset, and the page always has a probability to draw.
+        self._vad = StreamingVad(ServerVad())
         self._vad_settings: ServerVad | None = None
-        self._speech: SpeechStarted | None = None
-        self._speech_item: str | None = None
-        self._heard_up_to = 0
+        self._speech: _Speech | None = None
         self._probabilities: list[tuple[int, Samples]] = []
         self._used_tokens = 0.0
         self._used_at = now
@@ -436,6 +448,12 @@ class ServerMachine:
         """The effective turn detection object, or None."""
         detection: dict[str, Any] | None = self._raw["audio"]["input"]["turn_detection"]
         return detection
+
+    def format(self, side: Literal["input", "output"]) -> ev.AudioFormat:
+        """The effective audio format of one side."""
+        raw = self._raw["audio"][side]["format"]
+        wire_format: ev.AudioFormat = msgspec.convert(raw, ev.AudioFormat)
+        return wire_format
 
     @property
     def active_response_id(self) -> str | None:
@@ -494,7 +512,7 @@ class ServerMachine:
 
     def _handle(self, event: Any, raw: dict[str, Any]) -> None:
         event_id = raw.get("event_id")
-        handlers: dict[type, Callable[[Any], None]] = {
+        handlers: dict[type, Callable[[Any], object]] = {
             ev.InputAudioBufferAppend: self._on_append,
             ev.InputAudioBufferCommit: lambda _: self.commit(self._now),
             ev.InputAudioBufferClear: lambda _: self.clear(self._now),
@@ -539,7 +557,7 @@ class ServerMachine:
         self._check_changes(merged)
         self._raw, self.session = merged, session
         self._follow_turn_detection()
-        self._decoder.follow(session.audio.input.format)
+        self._decoder.follow(self.format("input"))
         self._emit(ev.SessionUpdated, session=session)
 
     def _check_changes(self, merged: dict[str, Any]) -> None:
@@ -581,20 +599,14 @@ class ServerMachine:
         if settings is None:
             self._abandon_speech()
             self._idle = None
-        if self._vad is None:
-            # The detector hears every sample of the session, whatever the settings:
-            # its state is never reset, and the page always has a probability to draw.
-            self._vad = StreamingVad(settings or ServerVad())
-        elif settings is not None:
+        else:
             self._vad.settings = settings
 
     def _abandon_speech(self) -> None:
-        if self._speech_item is not None:
-            self._effects.append(Forget(self._speech_item))
-        if self._vad is not None:
-            self._vad.detector.reset_segment()
+        if self._speech is not None:
+            self._effects.append(Forget(self._speech.item_id))
+        self._vad.detector.reset_segment()
         self._speech = None
-        self._speech_item = None
 
     # -- input audio -----------------------------------------------------------------
 
@@ -608,7 +620,6 @@ class ServerMachine:
     def append_audio(self, samples: Samples, now: float) -> None:
         """Take audio of the user; float32, mono, 24 kHz, any length."""
         self._now = now
-        assert self._vad is not None
         self._buffer.append(samples)
         marks = self._vad.push(samples)
         probabilities = self._vad.take_probabilities()
@@ -620,53 +631,53 @@ class ServerMachine:
             return
         for mark in marks:
             if isinstance(mark, SpeechStarted):
-                self._speech_started(mark)
+                self._speech_started(mark.audio_start_ms)
             else:
                 self._speech_stopped(mark.audio_end_ms)
-        if self._speech_item is not None:
-            self._hear(self._buffer.end)
+        if self._speech is not None:
+            self._hear(self._speech, self._buffer.end)
         else:
-            self._buffer.drop_before(self._buffer.end - self._kept_samples())
+            kept = _samples(self._prefix_ms + DETECTION_MS)
+            self._buffer.drop_before(self._buffer.end - kept)
 
-    def _kept_samples(self) -> int:
-        """What must be kept in silence: the prefix and the hop in which speech shows."""
-        assert self._vad_settings is not None
-        prefix = self._vad_settings.filled().prefix_padding_ms
-        return _samples(int(prefix) + 100) if isinstance(prefix, int) else 0
+    @property
+    def _prefix_ms(self) -> int:
+        prefix = (self._vad_settings or SERVER_VAD_DEFAULTS).filled().prefix_padding_ms
+        return prefix if isinstance(prefix, int) else 0
 
-    def _hear(self, until: int) -> None:
-        assert self._speech_item is not None
-        if until > self._heard_up_to:
-            samples = self._buffer.read(self._heard_up_to, until)
-            self._effects.append(Hear(self._speech_item, samples))
-            self._heard_up_to = until
+    def _hear(self, speech: _Speech, until: int) -> None:
+        if until > speech.heard:
+            samples = self._buffer.read(speech.heard, until)
+            self._effects.append(Hear(speech.item_id, samples))
+            speech.heard = until
 
-    def _speech_started(self, mark: SpeechStarted) -> None:
+    def _speech_started(self, audio_start_ms: int) -> None:
         item_id = self._id("item")
-        self._speech, self._speech_item = mark, item_id
+        start = max(self._buffer.start, _samples(audio_start_ms))
+        self._speech = _Speech(item_id, start, heard=start)
         self._idle = None
         self._emit(
             ev.InputAudioBufferSpeechStarted,
-            audio_start_ms=mark.audio_start_ms,
+            audio_start_ms=audio_start_ms,
             item_id=item_id,
         )
         self._effects.append(Listen(item_id))
-        self._heard_up_to = max(self._buffer.start, _samples(mark.audio_start_ms))
         active = self.active_response_id
         if active is not None and self._flag("interrupt_response"):
             self._cancel(self._responses[active], "turn_detected")
 
     def _speech_stopped(self, audio_end_ms: int) -> None:
-        assert self._speech is not None
-        assert self._speech_item is not None
-        item_id, start = self._speech_item, _samples(self._speech.audio_start_ms)
+        speech, self._speech = self._speech, None
+        if speech is None:
+            return
         stop = _samples(audio_end_ms)
         self._emit(
-            ev.InputAudioBufferSpeechStopped, audio_end_ms=audio_end_ms, item_id=item_id
+            ev.InputAudioBufferSpeechStopped,
+            audio_end_ms=audio_end_ms,
+            item_id=speech.item_id,
         )
-        self._hear(stop)
-        self._speech = self._speech_item = None
-        self._commit_item(item_id, self._buffer.read(start, stop))
+        self._hear(speech, stop)
+        self._commit_item(speech.item_id, self._buffer.read(speech.start, stop))
         self._buffer.drop_before(stop)
         if self._flag("create_response"):
             self._respond_to_speech()
@@ -694,9 +705,7 @@ class ServerMachine:
             If less than 100 ms is buffered.
         """
         self._now = now
-        start = self._buffer.start
-        if self._speech is not None:
-            start = max(start, _samples(self._speech.audio_start_ms))
+        start = self._buffer.start if self._speech is None else self._speech.start
         stop = self._buffer.end
         ms = 1000 * (stop - start) / SAMPLE_RATE
         if ms < SHORTEST_COMMIT_MS:
@@ -706,11 +715,10 @@ class ServerMachine:
                 "input_audio_buffer_commit_empty",
             )
         samples = self._buffer.read(start, stop)
-        if self._speech_item is not None:
-            item_id = self._speech_item
-            self._hear(stop)
-            self._speech = self._speech_item = None
-            assert self._vad is not None
+        speech, self._speech = self._speech, None
+        if speech is not None:
+            item_id = speech.item_id
+            self._hear(speech, stop)
             self._vad.detector.reset_segment()
         else:
             item_id = self._id("item")
@@ -838,7 +846,7 @@ class ServerMachine:
         if not isinstance(item, ev.MessageItem):
             return None
         pieces = [
-            InputDecoder(self.session.audio.input.format)(part.audio)
+            InputDecoder(self.format("input"))(part.audio)
             for part in item.content
             if isinstance(part, ev.InputAudio) and isinstance(part.audio, bytes)
         ]
@@ -921,8 +929,8 @@ class ServerMachine:
             written.audio = [kept]
             return
         entry = self._entries[item_id]
-        assert entry.audio is not None
-        entry.audio = entry.audio[: _samples(audio_end_ms)]
+        if entry.audio is not None:
+            entry.audio = entry.audio[: _samples(audio_end_ms)]
         content = [ev.OutputAudio(transcript="")]
         entry.item = msgspec.structs.replace(entry.item, content=content)
 
@@ -973,8 +981,8 @@ class ServerMachine:
                 response_id=response.id,
                 instructions=_given(config.instructions, self._raw["instructions"]),
                 items=tuple(entry.item for entry in entries),
-                tools=tuple(_given(config.tools, self.session.tools) or ()),
-                tool_choice=_given(config.tool_choice, self.session.tool_choice),
+                tools=tuple(self._tools(config)),
+                tool_choice=_given(config.tool_choice, self._raw["tool_choice"]),
                 modality=response.modality,
                 voice=response.voice if isinstance(response.voice, str) else "alloy",
                 speed=self._raw["audio"]["output"]["speed"],
@@ -986,6 +994,12 @@ class ServerMachine:
                 ),
             )
         )
+
+    def _tools(self, config: ev.ResponseConfig) -> list[ev.Tool]:
+        tools: list[ev.Tool] = _given(
+            config.tools, msgspec.convert(self._raw["tools"], list[ev.Tool])
+        )
+        return tools
 
     def _input_entries(self, config: ev.ResponseConfig) -> list[_Entry]:
         if not isinstance(config.input, list):
@@ -1006,15 +1020,17 @@ class ServerMachine:
         in_conversation: bool,
     ) -> _Response:
         output = self._raw["audio"]["output"]
-        asked = config.audio.output if isinstance(config.audio, ev.ResponseAudio) else None
-        wire_format = self.session.audio.output.format
+        asked = (
+            config.audio.output if isinstance(config.audio, ev.ResponseAudio) else None
+        )
+        wire_format = self.format("output")
         voice = output["voice"]
         if isinstance(asked, ev.ResponseAudioOutput):
             wire_format = _given(asked.format, wire_format)
             voice = _given(asked.voice, voice)
         modalities = _given(config.output_modalities, self._raw["output_modalities"])
         instructions = _given(config.instructions, self._raw["instructions"]) or ""
-        tools = _given(config.tools, self.session.tools) or []
+        tools = self._tools(config)
         head = instructions + "".join(
             json.dumps(msgspec.to_builtins(tool)) for tool in tools
         )
@@ -1204,7 +1220,9 @@ class ServerMachine:
         )
         return output
 
-    def _open(self, response: _Response, *, call_id: str = "", name: str = "") -> _Output:
+    def _open(
+        self, response: _Response, *, call_id: str = "", name: str = ""
+    ) -> _Output:
         output = _Output(
             item_id=self._id("item"),
             index=len(response.output),
@@ -1505,6 +1523,8 @@ def _detector_settings(detection: dict[str, Any] | None) -> ServerVad | None:
     if detection is None:
         return None
     if detection["type"] == "semantic_vad":
-        return ServerVad(silence_duration_ms=SEMANTIC_SILENCE_MS[detection["eagerness"]])
+        return ServerVad(
+            silence_duration_ms=SEMANTIC_SILENCE_MS[detection["eagerness"]]
+        )
     names = ("threshold", "prefix_padding_ms", "silence_duration_ms")
     return ServerVad(**{name: detection[name] for name in names})

@@ -121,7 +121,9 @@ BAD = [
     (update(audio={"output": {"voice": "darth"}}), "invalid_value", "darth"),
     (
         update(
-            audio={"input": {"turn_detection": {"type": "server_vad", "threshold": 1.5}}}
+            audio={
+                "input": {"turn_detection": {"type": "server_vad", "threshold": 1.5}}
+            }
         ),
         None,
         "1.5",
@@ -148,7 +150,7 @@ def test_every_bad_frame_has_its_own_error_and_the_session_lives_on(gateway):
     assert errors[3]["event_id"] == "mine"
 
 
-BROKEN = '''
+BROKEN = """
 import itertools
 
 def raises(request):
@@ -157,7 +159,7 @@ def raises(request):
 
 def silent(request):
     return None
-'''
+"""
 
 
 async def one_text_turn(gateway):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from rtnb.audio import Clip
-from rtnb.protocol import events as ev
 from rtnb.protocol import server as effects
 from rtnb.protocol.codec import to_dict
 from rtnb.protocol.server import SAMPLE_RATE, ServerMachine, merge_session
@@ -25,8 +24,8 @@ class Wire:
         self.machine = ServerMachine(**options)
         self.created = self.read()[0]
 
-    def send(self, type, **fields):
-        self.machine.receive(json.dumps({"type": type, **fields}), self.now)
+    def send(self, kind, **fields):
+        self.machine.receive(json.dumps({"type": kind, **fields}), self.now)
         return self.read()
 
     def read(self):
