@@ -12,6 +12,9 @@
 let tunnels = 0;
 
 export class CommSocket {
+  #send;
+  #page;
+
   /**
    * @param {(content: object, buffers?: ArrayBuffer[]) => void} send a comm message
    * @param {string} page its id
@@ -25,11 +28,12 @@ export class CommSocket {
     this.onclose = null;
     /** @type {(() => void) | null} */
     this.onerror = null;
-    this.sizes = /** @type {number[]} */ ([]);
+    /** @type {number[]} sizes of the frames under way */
+    this.sizes = [];
     this.taken = 0;
-    this.say = (/** @type {string} */ type, /** @type {any} */ facts, /** @type {any} */ buffers) =>
-      send({ type, page, tunnel: this.tunnel, ...facts }, buffers);
-    this.say("tunnel.open");
+    this.#send = send;
+    this.#page = page;
+    this.#say("tunnel.open");
   }
 
   /** Bytes that the kernel has not yet passed on: they wait while a cell keeps it busy. */
@@ -40,15 +44,24 @@ export class CommSocket {
   /** @param {string | ArrayBuffer} data */
   send(data) {
     if (!this.open) return;
-    if (typeof data === "string") return this.say("tunnel.send", { text: data });
+    if (typeof data === "string") return this.#say("tunnel.send", { text: data });
     this.sizes.push(data.byteLength);
-    this.say("tunnel.send", {}, [data]);
+    this.#say("tunnel.send", {}, [data]);
   }
 
   close() {
     if (!this.open) return;
     this.open = false;
-    this.say("tunnel.close");
+    this.#say("tunnel.close");
+  }
+
+  /**
+   * @param {string} type
+   * @param {object} [facts]
+   * @param {ArrayBuffer[]} [buffers]
+   */
+  #say(type, facts, buffers) {
+    this.#send({ type, page: this.#page, tunnel: this.tunnel, ...facts }, buffers);
   }
 
   /**

@@ -10,16 +10,19 @@ export class Envelope {
     this.capacity = capacity;
     /** One past the last sample. */
     this.end = 0;
-    this.#allot(Math.min(capacity, 1024));
+    const slots = Math.min(capacity, 1024);
+    this.low = new Int16Array(slots);
+    this.high = new Int16Array(slots);
+    /** Which bin a slot holds; -1 for none. */
+    this.bins = new Int32Array(slots).fill(-1);
   }
 
-  /** @param {number} slots */
-  #allot(slots) {
+  #grow() {
     const { low, high, bins } = this;
+    const slots = Math.min(this.capacity, 2 * bins.length);
     this.low = new Int16Array(slots);
     this.high = new Int16Array(slots);
     this.bins = new Int32Array(slots).fill(-1);
-    if (!bins || !low || !high) return;
     this.low.set(low);
     this.high.set(high);
     this.bins.set(bins);
@@ -71,9 +74,7 @@ export class Envelope {
    * @param {number} high
    */
   #merge(bin, low, high) {
-    while (bin >= this.bins.length && this.bins.length < this.capacity) {
-      this.#allot(Math.min(this.capacity, 2 * this.bins.length));
-    }
+    while (bin >= this.bins.length && this.bins.length < this.capacity) this.#grow();
     const slot = bin % this.bins.length;
     if (this.bins[slot] !== bin) {
       this.bins[slot] = bin;

@@ -24,31 +24,37 @@ const MS = SAMPLE_RATE / 1000;
  */
 
 export class TimelineStore {
-  constructor() {
-    /** Counts changes, so that a painter sees whether there is something new. */
-    this.version = 0;
-    /** The gateway's turn detection; undefined while unknown, null when off. */
-    this.turnDetection = /** @type {any} */ (undefined);
-    this.clear();
-  }
+  /** Counts changes, so that a painter sees whether there is something new. */
+  version = 0;
+  /** The gateway's turn detection; undefined while unknown, null when off. */
+  turnDetection = /** @type {any} */ (undefined);
+  /** The microphone, by the page's clock. */
+  microphone = microphone();
+  /** Time of the last sample of the microphone. */
+  spoken = -Infinity;
+  base = new TimeBase();
+  /** @type {{ time: number, p: number }[]} the time is that of a hop's end */
+  probabilities = [];
+  /** @type {Segment[]} */
+  segments = [];
+  /** @type {Answer[]} */
+  answers = [];
+  /** @type {Tick[]} */
+  ticks = [];
+  /** @type {number | null} time that the axis counts from */
+  origin = null;
 
   /** Forget what was heard and seen; times begin again. */
   clear() {
     this.version += 1;
-    this.microphone = new Envelope(BIN, (HISTORY_S * SAMPLE_RATE) / BIN);
-    /** Time of the last sample of the microphone. */
+    this.microphone = microphone();
     this.spoken = -Infinity;
     this.base = new TimeBase();
-    /** @type {{ time: number, p: number }[]} the time is that of a hop's end */
     this.probabilities = [];
-    /** @type {Segment[]} */
     this.segments = [];
-    /** @type {Answer[]} */
     this.answers = [];
-    /** @type {Tick[]} */
     this.ticks = [];
-    /** Time that the axis counts from. */
-    this.origin = /** @type {number | null} */ (null);
+    this.origin = null;
   }
 
   /**
@@ -182,6 +188,10 @@ export class TimelineStore {
     this.version += 1;
     this.prune(time);
   }
+}
+
+function microphone() {
+  return new Envelope(BIN, (HISTORY_S * SAMPLE_RATE) / BIN);
 }
 
 /**
