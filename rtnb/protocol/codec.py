@@ -38,6 +38,20 @@ from rtnb.protocol.events import (
     type_name,
 )
 
+__all__ = [
+    "CLIENT_EVENTS",
+    "SERVER_EVENTS",
+    "audio_append",
+    "client_event",
+    "decode_client",
+    "decode_server",
+    "encode",
+    "extras",
+    "server_event",
+    "to_dict",
+    "type_name",
+]
+
 _Event = TypeVar("_Event", bound=msgspec.Struct)
 
 _EXTRAS: Final = "_extras"
