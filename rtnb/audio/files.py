@@ -143,5 +143,3 @@ def _decoded(container: Any) -> Iterator[NDArray[np.float32]]:
     for frame in container.decode(audio=0):
         for piece in planar.resample(frame):
             yield piece.to_ndarray().T.astype(np.float32, copy=False)
-    for piece in planar.resample(None):
-        yield piece.to_ndarray().T.astype(np.float32, copy=False)
