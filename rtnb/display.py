@@ -52,11 +52,11 @@ STYLE: Final = """<style>
 .rtnb-unheard { opacity: 0.6; text-decoration: line-through; }
 .rtnb-trouble { color: var(--jp-error-color1, #dc4c4c); font-weight: 600; }
 .rtnb-session table { border-collapse: collapse; color: inherit; width: 100%;
-  font-size: inherit; table-layout: auto; }
+  font-size: inherit; margin: 0; table-layout: auto; }
 .rtnb-session th, .rtnb-session td { color: inherit; background: none; border: 0;
   border-bottom: 1px solid var(--jp-border-color2, rgba(128, 128, 128, 0.4));
   padding: 0.25rem 0.8rem 0.25rem 0; text-align: left; vertical-align: top;
-  white-space: normal; overflow-wrap: anywhere; }
+  white-space: normal; overflow-wrap: break-word; }
 .rtnb-session .rtnb-n { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 </style>"""
@@ -259,7 +259,7 @@ def session_html(session: Session) -> str:
     """
     turns = list(session.turns)
     head = "".join(
-        f'<th{_numeric(column)} scope="col">{column}</th>' for column in _COLUMNS
+        f'<th{_aligned(column)} scope="col">{column}</th>' for column in _COLUMNS
     )
     rows = "".join(_row(cells) for cells in map(_turn_cells, turns))
     foot = _row(("", "All turns", "", *_sums(session), ""), tag="th")
@@ -319,15 +319,18 @@ def _row(cells: Iterable[str], *, tag: str = "td") -> str:
     return (
         "<tr>"
         + "".join(
-            f"<{tag}{_numeric(column)}>{cell}</{tag}>"
+            f"<{tag}{_aligned(column)}>{cell}</{tag}>"
             for column, cell in zip(_COLUMNS, cells, strict=True)
         )
         + "</tr>"
     )
 
 
-def _numeric(column: str) -> str:
-    return "" if column in ("you", "answer") else ' class="rtnb-n"'
+def _aligned(column: str) -> str:
+    """Attributes of a cell; words in a style of its own, which outlasts a sanitizer."""
+    if column in ("you", "answer"):
+        return ' style="text-align: left; width: 38%"'
+    return ' class="rtnb-n"'
 
 
 def _session_heading(session: Session) -> str:
