@@ -194,7 +194,7 @@ class TurnDetector:
         match self._state:
             case State.QUIET:
                 return self._listen(hop, probability)
-            case State.SPEAKING:
+            case State.SPEAKING:  # pragma: no branch - there is no third state
                 return self._wait(hop, probability)
 
     def reset_segment(self) -> None:
