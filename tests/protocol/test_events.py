@@ -21,6 +21,7 @@ from rtnb.protocol.codec import (
     to_dict,
 )
 from rtnb.protocol.validation import parse_client_event
+from tests.protocol.mutations import holds
 from tests.protocol.oracle import (
     CLIENT_MODELS,
     CLIENT_PARAMS,
@@ -286,17 +287,6 @@ def test_server_events_survive_the_wire(wire_name):
 
 
 # -- what the SDK builds, read here ------------------------------------------------------
-
-
-def holds(whole, part):
-    """Whether everything in `part` is in `whole` too."""
-    if isinstance(part, dict):
-        return isinstance(whole, dict) and all(
-            key in whole and holds(whole[key], value) for key, value in part.items()
-        )
-    if isinstance(part, list):
-        return len(whole) == len(part) and all(map(holds, whole, part))
-    return whole == part
 
 
 @pytest.mark.parametrize("wire_name", CLIENT_PARAMS)

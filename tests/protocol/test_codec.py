@@ -1,0 +1,382 @@
+"""Between a message on the wire and a typed event: nothing is lost, little is fatal."""
+
+import json
+from copy import deepcopy
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given, settings
+from msgspec import UNSET
+
+from rtnb.errors import ProtocolError
+from rtnb.protocol import events as ev
+from rtnb.protocol.codec import (
+    audio_append,
+    client_event,
+    decode_client,
+    decode_server,
+    encode,
+    extras,
+    server_event,
+    to_dict,
+)
+from tests.protocol.mutations import DOCUMENTS, holds, mutated
+from tests.protocol.samples import SERVER_SAMPLES
+
+RECORDINGS = ["text-in-audio-out", "three-server-vad-turns", "tool-call-round"]
+HEAD = '{"type":"response.output_audio.delta","event_id":"e","response_id":"r",'
+TAIL = '"item_id":"i","output_index":0,"content_index":0,"delta":"AAEC"'
+DELTA = ev.ResponseOutputAudioDelta(
+    event_id="e",
+    response_id="r",
+    item_id="i",
+    output_index=0,
+    content_index=0,
+    delta=b"\0\1\2",
+)
+
+
+def round_trip(raw):
+    """The event of a server's JSON, and what it is written as."""
+    event = decode_server(json.dumps(raw))
+    assert json.loads(encode(event)) == to_dict(event)
+    return event, to_dict(event)
+
+
+# -- recordings --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_every_recorded_frame_survives(hosted_frames, name):
+    for frame in hosted_frames(name):
+        decode = decode_client if frame["direction"] == "sent" else decode_server
+        event = decode(json.dumps(frame["data"]))
+        assert not isinstance(event, ev.UnknownEvent)
+        assert json.loads(encode(event)) == to_dict(event) == frame["data"]
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_every_recorded_field_is_known(hosted_frames, name):
+    """Nothing that the service sends is left to the extras."""
+
+    def check(value):
+        assert not isinstance(value, ev.UnknownObject)
+        assert extras(value) == {}
+        for field in value.__struct_fields__:
+            inner = getattr(value, field)
+            for one in inner if isinstance(inner, list) else [inner]:
+                if isinstance(one, msgspec.Struct):
+                    check(one)
+
+    for frame in hosted_frames(name):
+        event_of = client_event if frame["direction"] == "sent" else server_event
+        check(event_of(frame["data"]))
+
+
+# -- audio -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_sent", [str, str.encode])
+def test_audio_is_bytes(as_sent):
+    append = '{"type":"input_audio_buffer.append","audio":"AAEC"}'
+    assert decode_client(as_sent(append)).audio == b"\0\1\2"
+    assert decode_server(as_sent(HEAD + TAIL + "}")) == DELTA
+
+
+def test_audio_is_written_as_base64():
+    assert encode(DELTA) == HEAD + TAIL + "}"
+    event = ev.InputAudioBufferAppend(event_id='"\n', audio=b"\xff" * 5)
+    assert json.loads(encode(event)) == {
+        "type": "input_audio_buffer.append",
+        "event_id": '"\n',
+        "audio": "//////8=",
+    }
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"audio":"AAEC","type":"input_audio_buffer.append"}',
+        '{ "audio" : "AAEC",\n "type" : "input_audio_buffer.append" }',
+        '{"type":"input_audio_buffer.append","audio":"AA\\u0045C"}',
+        '{"event_id":"'
+        + "x" * 300
+        + '","type":"input_audio_buffer.append","audio":"AAEC"}',
+    ],
+)
+def test_audio_is_read_however_it_is_written(message):
+    assert decode_client(message).audio == b"\0\1\2"
+
+
+def test_an_audio_event_keeps_its_extras():
+    message = HEAD + TAIL + ',"sample_rate":24000}'
+    event = decode_server(message)
+    assert event == DELTA
+    assert extras(event) == {"sample_rate": 24000}
+    assert json.loads(encode(event)) == json.loads(message)
+
+
+def test_the_short_cut_takes_only_what_it_knows():
+    assert audio_append('{"type":"input_audio_buffer.append","audio":"AAEC"}')
+    assert (
+        audio_append('{"type":"input_audio_buffer.append","audio":"AAEC","x":1}')
+        is None
+    )
+    assert audio_append('{"type":"input_audio_buffer.append","audio":7}') is None
+    assert audio_append('{"type":"input_audio_buffer.append","audio":"A"}') is None
+    assert audio_append('{"type":"a","note":"input_audio_buffer.append"}') is None
+
+
+@pytest.mark.parametrize("text", ["A", "AAA", "AA?=", "AA==AA", "AAEC\\n", "\\u00e4"])
+def test_audio_that_is_not_base64_breaks_the_protocol(text):
+    with pytest.raises(ProtocolError, match="'audio' is not base64"):
+        decode_client(f'{{"type":"input_audio_buffer.append","audio":"{text}"}}')
+    with pytest.raises(ProtocolError, match="'delta' is not base64"):
+        decode_server((HEAD + TAIL + "}").replace("AAEC", text))
+
+
+# -- what is no event --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decode", [decode_client, decode_server])
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("song", "not JSON"),
+        ('{"type":"error"} {}', "not JSON"),
+        ('{"type":NaN}', "not JSON"),
+        ('{"type":"\\ud800"}', "not JSON"),
+        ('{"type":"\ud800"}', "not JSON"),
+        (b'{"type":"\xff"}', "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "not a JSON object"),
+        ("null", "not a JSON object"),
+        ('"error"', "not a JSON object"),
+        ("{}", "no 'type'"),
+        ('{"type":null}', "no 'type'"),
+        ('{"type":7}', "no 'type'"),
+    ],
+)
+def test_what_is_no_event_breaks_the_protocol(decode, message, reason):
+    with pytest.raises(ProtocolError) as refusal:
+        decode(message)
+    assert refusal.value.reason == reason
+
+
+def test_an_error_shows_a_beginning_of_the_message():
+    with pytest.raises(ProtocolError, match=r"^not JSON: xxx") as refusal:
+        decode_server("x" * 1000)
+    assert len(str(refusal.value)) < 250
+
+
+# -- what is not known -------------------------------------------------------------------
+
+
+def test_an_unknown_event_is_kept():
+    raw = {"type": "response.sung", "event_id": "e", "notes": [{"pitch": 440.5}, None]}
+    event, written = round_trip(raw)
+    assert event == ev.UnknownEvent("response.sung", raw)
+    assert written == raw
+
+
+def test_events_of_the_other_side_are_unknown():
+    assert isinstance(decode_server('{"type":"response.create"}'), ev.UnknownEvent)
+    assert isinstance(decode_client('{"type":"response.done"}'), ev.UnknownEvent)
+
+
+def test_unknown_fields_survive_at_every_depth():
+    raw = {
+        "type": "response.done",
+        "event_id": "e",
+        "a": None,
+        "response": {
+            "b": [1],
+            "output": [
+                {
+                    "type": "message",
+                    "role": "assistant",
+                    "c": {"d": 1},
+                    "content": [{"type": "output_text", "text": "hi", "e": "f"}],
+                },
+            ],
+            "audio": {"output": {"format": {"type": "audio/pcm", "g": 1}, "h": 2}},
+            "usage": {**msgspec.to_builtins(ev.Usage()), "i": {"j": 1}},
+        },
+    }
+    event, written = round_trip(raw)
+    (item,) = event.response.output
+    assert written == raw
+    assert extras(event) == {"a": None}
+    assert extras(item) == {"c": {"d": 1}}
+    assert extras(item.content[0]) == {"e": "f"}
+    assert extras(event.response.usage) == {"i": {"j": 1}}
+
+
+def test_settings_of_turn_detection_keep_their_extras():
+    detection = {"type": "server_vad", "threshold": 0.5, "mood": "calm"}
+    session = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+    raw = {"type": "session.updated", "session": session}
+    event, written = round_trip(raw)
+    assert event.session.audio.input.turn_detection == ev.ServerVad(threshold=0.5)
+    assert written == raw
+
+
+def test_null_and_absent_are_two_things():
+    session = {"type": "realtime", "prompt": None, "audio": {"input": {}}}
+    event, written = round_trip({"type": "session.created", "session": session})
+    assert event.session.prompt is None
+    assert event.session.tracing is UNSET
+    assert written["session"] == session
+
+
+def test_an_unknown_item_leaves_its_event_known():
+    song = {"type": "song", "notes": [1]}
+    message = {"type": "message", "role": "assistant", "content": [song]}
+    raw = {"type": "response.done", "response": {"id": "r", "output": [song, message]}}
+    event, written = round_trip(raw)
+    assert event.response.id == "r"
+    assert event.response.output == [
+        ev.UnknownObject(raw=song),
+        ev.MessageItem(role="assistant", content=[ev.UnknownObject(raw=song)]),
+    ]
+    assert written == raw
+
+
+def test_an_unknown_part_leaves_its_event_known():
+    part = {"type": "smell", "of": "roses"}
+    raw = {**to_dict(SERVER_SAMPLES["response.content_part.added"][0]), "part": part}
+    event, written = round_trip(raw)
+    assert event.part == ev.UnknownObject(raw=part)
+    assert written == raw
+
+
+@pytest.mark.parametrize(
+    ("session", "typed", "aside"),
+    [
+        ({"model": 7}, ev.RealtimeSession(), {"model": 7}),
+        ({"tools": None, "id": "s"}, ev.RealtimeSession(id="s"), {"tools": None}),
+        ({"truncation": {"type": "new"}}, ev.RealtimeSession(), {"truncation": ...}),
+        ({"audio": ["new"]}, ev.RealtimeSession(), {"audio": ["new"]}),
+    ],
+)
+def test_a_field_that_cannot_be_read_is_laid_aside(session, typed, aside):
+    raw = {"type": "session.created", "session": {"type": "realtime", **session}}
+    event, written = round_trip(raw)
+    assert event.session == typed
+    assert extras(event.session).keys() == aside.keys()
+    assert written == raw
+
+
+def test_impossible_turn_detection_is_laid_aside():
+    settings = {
+        "format": {"type": "audio/opus"},
+        "turn_detection": {"type": "server_vad", "threshold": 1.5},
+        "transcription": None,
+    }
+    session = {"type": "realtime", "audio": {"input": settings}}
+    event, written = round_trip({"type": "session.created", "session": session})
+    assert event.session.audio.input == ev.AudioInput(transcription=None)
+    assert extras(event.session.audio.input).keys() == {"format", "turn_detection"}
+    assert written["session"] == session
+
+
+def test_null_token_counts_are_laid_aside():
+    usage = {"total_tokens": 5, "input_tokens": None, "input_token_details": None}
+    event, written = round_trip({"type": "response.done", "response": {"usage": usage}})
+    assert event.response.usage == ev.Usage(total_tokens=5)
+    assert extras(ev.Usage().input_token_details) == {}
+    assert written["response"]["usage"].items() >= usage.items()
+
+
+def test_a_field_inside_one_laid_aside_goes_with_it():
+    call = {"type": "mcp_call", "server_label": "s", "name": "n", "arguments": "{}"}
+    failed = {**call, "error": {"type": "http_error", "code": "x", "message": 7}}
+    raw = {"type": "conversation.item.added", "item": failed}
+    event, written = round_trip(raw)
+    assert event.item == msgspec.convert(call, ev.McpCallItem)
+    assert extras(event.item) == {"error": failed["error"]}
+    assert written == raw
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"type": "input_audio_buffer.speech_started", "audio_start_ms": "soon"},
+        {"type": "session.created", "session": {"type": "new"}},
+        {"type": "response.content_part.added", "part": None},
+        {"type": "error", "error": "oh"},
+    ],
+)
+def test_an_event_without_what_makes_it_is_unknown(raw):
+    event, written = round_trip(raw)
+    assert event == ev.UnknownEvent(raw["type"], raw)
+    assert written == raw
+
+
+def test_too_much_nonsense_makes_an_event_unknown():
+    raw = {"type": "response.done", "response": {"output": [{"type": "song"}] * 100}}
+    event, written = round_trip(raw)
+    assert isinstance(event, ev.UnknownEvent)
+    assert written == raw
+
+
+def test_reading_leaves_the_json_alone():
+    raw = {"type": "response.done", "response": {"id": 7, "output": [{"type": "song"}]}}
+    before = deepcopy(raw)
+    server_event(raw)
+    assert raw == before
+
+
+def test_a_replaced_object_has_no_extras():
+    event = decode_server('{"type":"input_audio_buffer.cleared","mood":"calm"}')
+    changed = msgspec.structs.replace(event, event_id="e")
+    assert extras(changed) == {}
+    assert extras(event) == {"mood": "calm"}
+
+
+# -- whatever comes ----------------------------------------------------------------------
+
+
+def read(event_of, given):
+    """The event, or None where the protocol is broken."""
+    try:
+        return event_of(given)
+    except ProtocolError:
+        return None
+
+
+@given(mutated())
+@settings(max_examples=300)
+def test_mutated_events_are_kept_or_break_the_protocol(document):
+    for event_of in (client_event, server_event):
+        event = read(event_of, document)
+        assert event is None or holds(json.loads(encode(event)), document)
+
+
+@given(st.sampled_from(DOCUMENTS).map(json.dumps), st.data())
+@settings(max_examples=200)
+def test_mutilated_messages_are_read_or_break_the_protocol(message, data):
+    start = data.draw(st.integers(0, len(message)))
+    stop = data.draw(st.integers(start, len(message)))
+    message = message[:start] + data.draw(st.text(max_size=3)) + message[stop:]
+    for decode in (decode_client, decode_server):
+        event = read(decode, message)
+        assert event is None or encode(event)
+
+
+def nested(depth):
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize("depth", [100, 400, 900, 2000])
+def test_deep_json_is_kept_or_breaks_the_protocol(depth):
+    for message in (
+        f'{{"type":"response.sung","x":{nested(depth)}}}',
+        f'{{"type":"response.done","response":{{"id":7,"x":{nested(depth)}}}}}',
+    ):
+        event = read(decode_server, message)
+        assert event is None or json.loads(encode(event)) == json.loads(message)
