@@ -9,10 +9,13 @@ export default {
   initialize({ model }) {
     const port = new Port(model, browser());
     const forget = addPort(model.get("port_id"), port);
-    return () => {
+    const leave = () => {
+      window.removeEventListener("pagehide", leave);
       forget();
       port.dispose();
     };
+    window.addEventListener("pagehide", leave);
+    return leave;
   },
 
   /** @param {{ model: any, el: HTMLElement }} props */

@@ -34,6 +34,8 @@ export class Line extends Emitter {
   /** Counts the openings and closings, so that what belongs to an old one is seen. */
   #epoch = 0;
   #heard = 0;
+  /** What the gateway said last, if it was a complaint: with a close it means that it is over. */
+  #farewell = "";
   /** @type {any} */
   #pinging = null;
 
@@ -106,6 +108,7 @@ export class Line extends Emitter {
     const link = await connect(candidates(page), { dial, setTimer, clearTimer });
     if (epoch !== this.#epoch) return link.close();
     this.#link = link;
+    this.#farewell = "";
     this.#heard = this.env.now();
     this.#pinging = this.env.setInterval(() => this.#ping(), PING_MS);
     link.listen({ message: (data) => this.#take(data), close: (reason) => this.#reconnect(reason) });
@@ -130,7 +133,7 @@ export class Line extends Emitter {
     const patience = this.env.setTimeout(() => this.#be(this.state, KERNEL_BUSY), KERNEL_PATIENCE_MS);
     return new Promise((resolve, reject) => {
       this.#asked.set(attempt, { resolve, reject });
-      this.send({ type: "open", page: this.page, attempt });
+      this.send({ type: "open", page: this.page, attempt, origin: this.env.location.origin });
     }).finally(() => {
       this.env.clearTimeout(patience);
       this.#asked.delete(attempt);
@@ -143,6 +146,7 @@ export class Line extends Emitter {
     const epoch = this.#epoch;
     this.#drop();
     this.emit("lost");
+    if (this.#farewell) return void this.#be("failed", this.#farewell);
     for (const delay of RECONNECT_MS) {
       this.#be("connecting", RECONNECTING);
       await new Promise((resolve) => this.env.setTimeout(resolve, delay));
@@ -184,6 +188,7 @@ export class Line extends Emitter {
     this.#heard = this.env.now();
     if (typeof data !== "string") return this.emit("answer", unpackAnswer(data));
     const message = JSON.parse(data);
+    this.#farewell = message.type === "error" ? message.message : "";
     if (message.type === "pong") this.roundTripMs = this.#heard - message.t;
     this.emit("text", message);
   }

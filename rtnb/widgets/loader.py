@@ -31,7 +31,9 @@ _INLINE_TYPE = re.compile(r"/\*\* @type \{[^*]*\} \*/ ?")
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w.]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 _WORKLET = re.compile(r'new URL\("\./([\w.]+)", import\.meta\.url\)')
-_LEFT_OVER = re.compile(r"^(?:import|export)\b(?! default).*$|import\.meta", re.MULTILINE)
+_LEFT_OVER = re.compile(
+    r"^(?:import|export)\b(?! default).*$|import\.meta", re.MULTILINE
+)
 
 
 @cache

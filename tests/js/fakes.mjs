@@ -279,7 +279,7 @@ export function fakeBrowser({ hostname = "localhost", baseUrl = "/" } = {}) {
       },
     },
     document: { getElementById: () => config, body: { dataset: {} } },
-    location: { hostname, href: `http://${hostname}:8888/lab` },
+    location: { hostname, href: `http://${hostname}:8888/lab`, origin: `http://${hostname}:8888` },
     now: () => clock.now,
     setTimeout: clock.setTimeout,
     clearTimeout: clock.clearTimeout,

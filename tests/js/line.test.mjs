@@ -44,8 +44,8 @@ test("an open line is ready, and keeps asking whether the gateway is there", asy
   assert.equal(line.roundTripMs, 7);
 });
 
-test("each attempt has a ticket of its own", async () => {
-  const { env, line } = lineTo(endpoint);
+test("each attempt has a ticket of its own, for the page's origin", async () => {
+  const { env, line, sent } = lineTo(endpoint);
   const opening = line.open();
   await settle();
   env.sockets[0].onerror();
@@ -56,6 +56,7 @@ test("each attempt has a ticket of its own", async () => {
     "ws://127.0.0.1:5000/rtnb/media?ticket=t1",
     "ws://localhost:8888/proxy/5000/rtnb/media?ticket=t2",
   ]);
+  assert.deepEqual(sent.map(({ attempt, origin }) => [attempt, origin]), [[1, "http://localhost:8888"], [2, "http://localhost:8888"]]);
 });
 
 test("without either, the audio goes through the kernel", async () => {
@@ -121,6 +122,22 @@ test("a gateway that is gone is given up, with a sentence, and may be tried agai
   await settle();
   env.sockets[tried].says(HELLO);
   assert.equal(await opening, true);
+});
+
+test("a gateway that ends the connection with a reason is believed, and not called again", async () => {
+  const { env, line } = await open();
+  env.sockets[0].says({ type: "error", message: "This session is active in another tab." });
+  env.sockets[0].breaks();
+  await env.clock.pass(20000);
+  assert.deepEqual([line.state, line.sentence, env.sockets.length], ["failed", "This session is active in another tab.", 1]);
+});
+
+test("a complaint long ago is no reason to stay away", async () => {
+  const { env, line } = await open();
+  env.sockets[0].says({ type: "error", message: "message refused" });
+  env.sockets[0].says({ type: "mic", samples: 0 });
+  env.sockets[0].breaks();
+  assert.equal(line.state, "connecting");
 });
 
 test("a gateway that says nothing for fifteen seconds counts as lost", async () => {
