@@ -18,18 +18,18 @@ from rtnb.protocol.objects import (  # noqa: TC001 - msgspec reads annotations
 from rtnb.protocol.wire import Wire, type_name
 
 
-class _ClientEvent(Wire, kw_only=True, tag_field="type"):
+class _ClientEvent(Wire, frozen=True, kw_only=True, tag_field="type"):
     event_id: str | UnsetType = UNSET
 
 
-class SessionUpdate(_ClientEvent, kw_only=True, tag="session.update"):
+class SessionUpdate(_ClientEvent, frozen=True, kw_only=True, tag="session.update"):
     """Change the given settings, all or nothing."""
 
     session: SessionConfig
 
 
 class InputAudioBufferAppend(
-    _ClientEvent, kw_only=True, tag="input_audio_buffer.append"
+    _ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.append"
 ):
     """Append audio in the session's input format, at most 15 MiB; not acknowledged."""
 
@@ -37,23 +37,25 @@ class InputAudioBufferAppend(
 
 
 class InputAudioBufferCommit(
-    _ClientEvent, kw_only=True, tag="input_audio_buffer.commit"
+    _ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.commit"
 ):
     """Make a user message of the buffered audio, at least 100 ms."""
 
 
-class InputAudioBufferClear(_ClientEvent, kw_only=True, tag="input_audio_buffer.clear"):
+class InputAudioBufferClear(
+    _ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.clear"
+):
     """Drop the buffered audio."""
 
 
 class OutputAudioBufferClear(
-    _ClientEvent, kw_only=True, tag="output_audio_buffer.clear"
+    _ClientEvent, frozen=True, kw_only=True, tag="output_audio_buffer.clear"
 ):
     """Drop what is not yet played; WebRTC and SIP only."""
 
 
 class ConversationItemCreate(
-    _ClientEvent, kw_only=True, tag="conversation.item.create"
+    _ClientEvent, frozen=True, kw_only=True, tag="conversation.item.create"
 ):
     """Put an item into the conversation; does not start a response."""
 
@@ -63,7 +65,7 @@ class ConversationItemCreate(
 
 
 class ConversationItemRetrieve(
-    _ClientEvent, kw_only=True, tag="conversation.item.retrieve"
+    _ClientEvent, frozen=True, kw_only=True, tag="conversation.item.retrieve"
 ):
     """Ask for an item as the service holds it, audio included."""
 
@@ -71,7 +73,7 @@ class ConversationItemRetrieve(
 
 
 class ConversationItemTruncate(
-    _ClientEvent, kw_only=True, tag="conversation.item.truncate"
+    _ClientEvent, frozen=True, kw_only=True, tag="conversation.item.truncate"
 ):
     """Cut assistant audio at what was heard."""
 
@@ -81,20 +83,20 @@ class ConversationItemTruncate(
 
 
 class ConversationItemDelete(
-    _ClientEvent, kw_only=True, tag="conversation.item.delete"
+    _ClientEvent, frozen=True, kw_only=True, tag="conversation.item.delete"
 ):
     """Take an item out of the conversation."""
 
     item_id: str
 
 
-class ResponseCreate(_ClientEvent, kw_only=True, tag="response.create"):
+class ResponseCreate(_ClientEvent, frozen=True, kw_only=True, tag="response.create"):
     """Ask for an answer."""
 
     response: ResponseConfig | UnsetType = UNSET
 
 
-class ResponseCancel(_ClientEvent, kw_only=True, tag="response.cancel"):
+class ResponseCancel(_ClientEvent, frozen=True, kw_only=True, tag="response.cancel"):
     """Cancel a running answer; without an id, the conversation's."""
 
     response_id: str | UnsetType = UNSET

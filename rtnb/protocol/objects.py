@@ -24,25 +24,25 @@ from rtnb.vad import SemanticVad, ServerVad
 # -- audio formats and voices ------------------------------------------------------------
 
 
-class AudioPcm(Wire, kw_only=True, tag_field="type", tag="audio/pcm"):
+class AudioPcm(Wire, frozen=True, kw_only=True, tag_field="type", tag="audio/pcm"):
     """Little-endian PCM16, mono."""
 
     rate: int | UnsetType = UNSET
     """Hz; the service knows 24000 only."""
 
 
-class AudioPcmu(Wire, kw_only=True, tag_field="type", tag="audio/pcmu"):
+class AudioPcmu(Wire, frozen=True, kw_only=True, tag_field="type", tag="audio/pcmu"):
     """G.711 µ-law, mono, 8 kHz."""
 
 
-class AudioPcma(Wire, kw_only=True, tag_field="type", tag="audio/pcma"):
+class AudioPcma(Wire, frozen=True, kw_only=True, tag_field="type", tag="audio/pcma"):
     """G.711 A-law, mono, 8 kHz."""
 
 
 AudioFormat: TypeAlias = AudioPcm | AudioPcmu | AudioPcma
 
 
-class VoiceId(Wire, kw_only=True):
+class VoiceId(Wire, frozen=True, kw_only=True):
     """A custom voice, by its identifier (``voice_…``)."""
 
     id: str
@@ -51,7 +51,7 @@ class VoiceId(Wire, kw_only=True):
 # -- session -----------------------------------------------------------------------------
 
 
-class InputAudioTranscription(Wire, kw_only=True):
+class InputAudioTranscription(Wire, frozen=True, kw_only=True):
     """Recognition of what the user says, by a model of its own."""
 
     model: str | UnsetType | None = UNSET
@@ -64,7 +64,7 @@ class InputAudioTranscription(Wire, kw_only=True):
     """How long a streaming recogniser may wait: minimal, low, medium, high or xhigh."""
 
 
-class NoiseReduction(Wire, kw_only=True):
+class NoiseReduction(Wire, frozen=True, kw_only=True):
     """Filter of the input, in front of turn detection and model."""
 
     type: str | UnsetType = UNSET
@@ -76,7 +76,7 @@ class NoiseReduction(Wire, kw_only=True):
 TurnDetection: TypeAlias = ServerVad | SemanticVad
 
 
-class AudioInput(Wire, kw_only=True):
+class AudioInput(Wire, frozen=True, kw_only=True):
     """Everything about the user's audio."""
 
     format: AudioFormat | UnsetType = UNSET
@@ -85,7 +85,7 @@ class AudioInput(Wire, kw_only=True):
     turn_detection: TurnDetection | UnsetType | None = UNSET
 
 
-class AudioOutput(Wire, kw_only=True):
+class AudioOutput(Wire, frozen=True, kw_only=True):
     """Everything about the assistant's audio."""
 
     format: AudioFormat | UnsetType = UNSET
@@ -94,27 +94,27 @@ class AudioOutput(Wire, kw_only=True):
     """0.25 to 1.5."""
 
 
-class AudioConfig(Wire, kw_only=True):
+class AudioConfig(Wire, frozen=True, kw_only=True):
     """Audio of a conversation session, both ways."""
 
     input: AudioInput | UnsetType = UNSET
     output: AudioOutput | UnsetType = UNSET
 
 
-class TranscriptionAudioConfig(Wire, kw_only=True):
+class TranscriptionAudioConfig(Wire, frozen=True, kw_only=True):
     """Audio of a transcription session: it only listens."""
 
     input: AudioInput | UnsetType = UNSET
 
 
-class Reasoning(Wire, kw_only=True):
+class Reasoning(Wire, frozen=True, kw_only=True):
     """How much a reasoning model thinks."""
 
     effort: str | UnsetType | None = UNSET
     """minimal, low, medium, high or xhigh."""
 
 
-class TracingConfig(Wire, kw_only=True):
+class TracingConfig(Wire, frozen=True, kw_only=True):
     """Where the service files its trace."""
 
     workflow_name: str | UnsetType | None = UNSET
@@ -122,21 +122,23 @@ class TracingConfig(Wire, kw_only=True):
     metadata: Any = UNSET
 
 
-class TokenLimits(Wire, kw_only=True):
+class TokenLimits(Wire, frozen=True, kw_only=True):
     """Budgets of a truncation."""
 
     post_instructions: int | UnsetType = UNSET
     """Tokens for everything after instructions and tools."""
 
 
-class RetentionRatio(Wire, kw_only=True, tag_field="type", tag="retention_ratio"):
+class RetentionRatio(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="retention_ratio"
+):
     """Truncation that keeps a share of the budget, so that caches live longer."""
 
     retention_ratio: float
     token_limits: TokenLimits | UnsetType | None = UNSET
 
 
-class Prompt(Wire, kw_only=True):
+class Prompt(Wire, frozen=True, kw_only=True):
     """A prompt stored at the service."""
 
     id: str
@@ -147,7 +149,7 @@ class Prompt(Wire, kw_only=True):
 # -- tools -------------------------------------------------------------------------------
 
 
-class FunctionTool(Wire, kw_only=True, tag_field="type", tag="function"):
+class FunctionTool(Wire, frozen=True, kw_only=True, tag_field="type", tag="function"):
     """A function the client runs."""
 
     name: str
@@ -156,21 +158,21 @@ class FunctionTool(Wire, kw_only=True, tag_field="type", tag="function"):
     """JSON Schema of the arguments."""
 
 
-class McpToolFilter(Wire, kw_only=True):
+class McpToolFilter(Wire, frozen=True, kw_only=True):
     """A choice among the tools of an MCP server."""
 
     tool_names: list[str] | UnsetType | None = UNSET
     read_only: bool | UnsetType | None = UNSET
 
 
-class McpApprovalFilter(Wire, kw_only=True):
+class McpApprovalFilter(Wire, frozen=True, kw_only=True):
     """Which tools of an MCP server need approval, and which do not."""
 
     always: McpToolFilter | UnsetType | None = UNSET
     never: McpToolFilter | UnsetType | None = UNSET
 
 
-class McpTool(Wire, kw_only=True, tag_field="type", tag="mcp"):
+class McpTool(Wire, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
     """An MCP server whose tools the service runs."""
 
     server_label: str
@@ -189,13 +191,15 @@ class McpTool(Wire, kw_only=True, tag_field="type", tag="mcp"):
 Tool: TypeAlias = FunctionTool | McpTool | UnknownObject
 
 
-class ToolChoiceFunction(Wire, kw_only=True, tag_field="type", tag="function"):
+class ToolChoiceFunction(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="function"
+):
     """One function, which must be called."""
 
     name: str
 
 
-class ToolChoiceMcp(Wire, kw_only=True, tag_field="type", tag="mcp"):
+class ToolChoiceMcp(Wire, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
     """One MCP server, a tool of which must be called."""
 
     server_label: str
@@ -206,7 +210,9 @@ ToolChoice: TypeAlias = str | ToolChoiceFunction | ToolChoiceMcp
 """``auto``, ``none``, ``required``, or one tool."""
 
 
-class RealtimeSession(Wire, kw_only=True, tag_field="type", tag="realtime"):
+class RealtimeSession(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="realtime"
+):
     """A conversation session: its effective settings, or the part of them to change."""
 
     object: str | UnsetType = UNSET
@@ -230,7 +236,9 @@ class RealtimeSession(Wire, kw_only=True, tag_field="type", tag="realtime"):
     include: list[str] | UnsetType | None = UNSET
 
 
-class TranscriptionSession(Wire, kw_only=True, tag_field="type", tag="transcription"):
+class TranscriptionSession(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="transcription"
+):
     """A session that only listens: its settings, or the part of them to change."""
 
     object: str | UnsetType = UNSET
@@ -247,13 +255,13 @@ SessionConfig: TypeAlias = RealtimeSession | TranscriptionSession
 # -- contents ----------------------------------------------------------------------------
 
 
-class InputText(Wire, kw_only=True, tag_field="type", tag="input_text"):
+class InputText(Wire, frozen=True, kw_only=True, tag_field="type", tag="input_text"):
     """Text of a user or system message."""
 
     text: str
 
 
-class InputAudio(Wire, kw_only=True, tag_field="type", tag="input_audio"):
+class InputAudio(Wire, frozen=True, kw_only=True, tag_field="type", tag="input_audio"):
     """Audio of a user message; the transcript is not shown to the model."""
 
     audio: bytes | UnsetType | None = UNSET
@@ -261,7 +269,7 @@ class InputAudio(Wire, kw_only=True, tag_field="type", tag="input_audio"):
     transcript: str | UnsetType | None = UNSET
 
 
-class InputImage(Wire, kw_only=True, tag_field="type", tag="input_image"):
+class InputImage(Wire, frozen=True, kw_only=True, tag_field="type", tag="input_image"):
     """Picture of a user message."""
 
     image_url: str | UnsetType | None = UNSET
@@ -270,13 +278,15 @@ class InputImage(Wire, kw_only=True, tag_field="type", tag="input_image"):
     """auto, low or high."""
 
 
-class OutputText(Wire, kw_only=True, tag_field="type", tag="output_text"):
+class OutputText(Wire, frozen=True, kw_only=True, tag_field="type", tag="output_text"):
     """Text of an assistant message."""
 
     text: str
 
 
-class OutputAudio(Wire, kw_only=True, tag_field="type", tag="output_audio"):
+class OutputAudio(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="output_audio"
+):
     """Audio of an assistant message."""
 
     audio: bytes | UnsetType | None = UNSET
@@ -284,13 +294,13 @@ class OutputAudio(Wire, kw_only=True, tag_field="type", tag="output_audio"):
     transcript: str | UnsetType | None = UNSET
 
 
-class TextPart(Wire, kw_only=True, tag_field="type", tag="text"):
+class TextPart(Wire, frozen=True, kw_only=True, tag_field="type", tag="text"):
     """Text, as content part events name it."""
 
     text: str
 
 
-class AudioPart(Wire, kw_only=True, tag_field="type", tag="audio"):
+class AudioPart(Wire, frozen=True, kw_only=True, tag_field="type", tag="audio"):
     """Audio, as content part events name it."""
 
     transcript: str | UnsetType | None = UNSET
@@ -314,7 +324,7 @@ ContentPart: TypeAlias = (
 # -- items -------------------------------------------------------------------------------
 
 
-class MessageItem(Wire, kw_only=True, tag_field="type", tag="message"):
+class MessageItem(Wire, frozen=True, kw_only=True, tag_field="type", tag="message"):
     """What somebody said: the user, the assistant, or the system."""
 
     id: str | UnsetType = UNSET
@@ -327,7 +337,9 @@ class MessageItem(Wire, kw_only=True, tag_field="type", tag="message"):
     """``commentary`` or ``final_answer``, from reasoning models."""
 
 
-class FunctionCallItem(Wire, kw_only=True, tag_field="type", tag="function_call"):
+class FunctionCallItem(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="function_call"
+):
     """A call of a function that the client runs."""
 
     id: str | UnsetType = UNSET
@@ -340,7 +352,7 @@ class FunctionCallItem(Wire, kw_only=True, tag_field="type", tag="function_call"
 
 
 class FunctionCallOutputItem(
-    Wire, kw_only=True, tag_field="type", tag="function_call_output"
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="function_call_output"
 ):
     """What a function gave back."""
 
@@ -351,7 +363,7 @@ class FunctionCallOutputItem(
     output: str
 
 
-class McpToolDescription(Wire, kw_only=True):
+class McpToolDescription(Wire, frozen=True, kw_only=True):
     """A tool as its MCP server describes it."""
 
     name: str
@@ -360,7 +372,9 @@ class McpToolDescription(Wire, kw_only=True):
     annotations: Any = UNSET
 
 
-class McpListToolsItem(Wire, kw_only=True, tag_field="type", tag="mcp_list_tools"):
+class McpListToolsItem(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="mcp_list_tools"
+):
     """The tools an MCP server offers."""
 
     id: str | UnsetType = UNSET
@@ -370,7 +384,9 @@ class McpListToolsItem(Wire, kw_only=True, tag_field="type", tag="mcp_list_tools
     tools: list[McpToolDescription]
 
 
-class McpProtocolError(Wire, kw_only=True, tag_field="type", tag="protocol_error"):
+class McpProtocolError(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="protocol_error"
+):
     """An MCP server that broke its protocol."""
 
     code: int
@@ -378,14 +394,14 @@ class McpProtocolError(Wire, kw_only=True, tag_field="type", tag="protocol_error
 
 
 class McpToolExecutionError(
-    Wire, kw_only=True, tag_field="type", tag="tool_execution_error"
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="tool_execution_error"
 ):
     """An MCP tool that failed."""
 
     message: str
 
 
-class McpHttpError(Wire, kw_only=True, tag_field="type", tag="http_error"):
+class McpHttpError(Wire, frozen=True, kw_only=True, tag_field="type", tag="http_error"):
     """An MCP server that answered with an HTTP error."""
 
     code: int
@@ -395,7 +411,7 @@ class McpHttpError(Wire, kw_only=True, tag_field="type", tag="http_error"):
 McpError: TypeAlias = McpProtocolError | McpToolExecutionError | McpHttpError
 
 
-class McpCallItem(Wire, kw_only=True, tag_field="type", tag="mcp_call"):
+class McpCallItem(Wire, frozen=True, kw_only=True, tag_field="type", tag="mcp_call"):
     """A call of an MCP tool, run by the service."""
 
     id: str | UnsetType = UNSET
@@ -410,7 +426,7 @@ class McpCallItem(Wire, kw_only=True, tag_field="type", tag="mcp_call"):
 
 
 class McpApprovalRequestItem(
-    Wire, kw_only=True, tag_field="type", tag="mcp_approval_request"
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_request"
 ):
     """The service asks whether it may call an MCP tool."""
 
@@ -423,7 +439,7 @@ class McpApprovalRequestItem(
 
 
 class McpApprovalResponseItem(
-    Wire, kw_only=True, tag_field="type", tag="mcp_approval_response"
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_response"
 ):
     """The client allows or refuses a call of an MCP tool."""
 
@@ -435,7 +451,9 @@ class McpApprovalResponseItem(
     reason: str | UnsetType | None = UNSET
 
 
-class ItemReference(Wire, kw_only=True, tag_field="type", tag="item_reference"):
+class ItemReference(
+    Wire, frozen=True, kw_only=True, tag_field="type", tag="item_reference"
+):
     """An item of the conversation, by its id; only in ``response.create``."""
 
     id: str
@@ -467,20 +485,20 @@ InputItem: TypeAlias = (
 # -- responses ---------------------------------------------------------------------------
 
 
-class ResponseAudioOutput(Wire, kw_only=True):
+class ResponseAudioOutput(Wire, frozen=True, kw_only=True):
     """Voice and format of one response."""
 
     format: AudioFormat | UnsetType = UNSET
     voice: str | VoiceId | UnsetType = UNSET
 
 
-class ResponseAudio(Wire, kw_only=True):
+class ResponseAudio(Wire, frozen=True, kw_only=True):
     """Audio of one response."""
 
     output: ResponseAudioOutput | UnsetType = UNSET
 
 
-class ResponseConfig(Wire, kw_only=True):
+class ResponseConfig(Wire, frozen=True, kw_only=True):
     """What one response shall do otherwise than the session says."""
 
     conversation: str | UnsetType = UNSET
@@ -500,7 +518,7 @@ class ResponseConfig(Wire, kw_only=True):
     """Up to 16 pairs, echoed in ``response.created`` and ``response.done``."""
 
 
-class StatusError(Wire, kw_only=True):
+class StatusError(Wire, frozen=True, kw_only=True):
     """Why a response failed."""
 
     type: str | UnsetType | None = UNSET
@@ -508,7 +526,7 @@ class StatusError(Wire, kw_only=True):
     message: str | UnsetType | None = UNSET
 
 
-class StatusDetails(Wire, kw_only=True):
+class StatusDetails(Wire, frozen=True, kw_only=True):
     """Why a response ended as it did."""
 
     type: str | UnsetType | None = UNSET
@@ -517,7 +535,7 @@ class StatusDetails(Wire, kw_only=True):
     error: StatusError | UnsetType | None = UNSET
 
 
-class Response(Wire, kw_only=True):
+class Response(Wire, frozen=True, kw_only=True):
     """One answer of the model: items, status, usage."""
 
     object: str | UnsetType = UNSET
@@ -538,14 +556,14 @@ class Response(Wire, kw_only=True):
 # -- what is left ------------------------------------------------------------------------
 
 
-class Conversation(Wire, kw_only=True):
+class Conversation(Wire, frozen=True, kw_only=True):
     """The conversation, by its id."""
 
     id: str | UnsetType = UNSET
     object: str | UnsetType = UNSET
 
 
-class ErrorDetail(Wire, kw_only=True):
+class ErrorDetail(Wire, frozen=True, kw_only=True):
     """What the peer refused, and why."""
 
     type: str
@@ -557,7 +575,7 @@ class ErrorDetail(Wire, kw_only=True):
     """Of the offending client event."""
 
 
-class TranscriptionError(Wire, kw_only=True):
+class TranscriptionError(Wire, frozen=True, kw_only=True):
     """Why the user's audio could not be transcribed."""
 
     type: str | UnsetType | None = UNSET
@@ -566,7 +584,7 @@ class TranscriptionError(Wire, kw_only=True):
     param: str | UnsetType | None = UNSET
 
 
-class LogProb(Wire, kw_only=True):
+class LogProb(Wire, frozen=True, kw_only=True):
     """Logarithmic probability of a transcribed token."""
 
     token: str
@@ -574,13 +592,13 @@ class LogProb(Wire, kw_only=True):
     bytes: list[int]
 
 
-class TranscriptionLanguage(Wire, kw_only=True):
+class TranscriptionLanguage(Wire, frozen=True, kw_only=True):
     """A language that was heard."""
 
     code: str
 
 
-class RateLimit(Wire, kw_only=True):
+class RateLimit(Wire, frozen=True, kw_only=True):
     """What is left of a rate limit."""
 
     name: str | UnsetType = UNSET

@@ -27,39 +27,45 @@ from rtnb.protocol.wire import Wire, type_name
 from rtnb.usage import TranscriptionUsage  # noqa: TC001 - msgspec reads annotations
 
 
-class _ServerEvent(Wire, kw_only=True, tag_field="type"):
+class _ServerEvent(Wire, frozen=True, kw_only=True, tag_field="type"):
     event_id: str | UnsetType = UNSET
 
 
 # -- session, conversation, errors -------------------------------------------------------
 
 
-class SessionCreated(_ServerEvent, kw_only=True, tag="session.created"):
+class SessionCreated(_ServerEvent, frozen=True, kw_only=True, tag="session.created"):
     """The first event of a connection: the session with all its defaults."""
 
     session: SessionConfig
 
 
-class SessionUpdated(_ServerEvent, kw_only=True, tag="session.updated"):
+class SessionUpdated(_ServerEvent, frozen=True, kw_only=True, tag="session.updated"):
     """A ``session.update`` was accepted: the whole effective session."""
 
     session: SessionConfig
 
 
-class ConversationCreated(_ServerEvent, kw_only=True, tag="conversation.created"):
+class ConversationCreated(
+    _ServerEvent, frozen=True, kw_only=True, tag="conversation.created"
+):
     """A conversation exists; specified, but not sent by the GA service."""
 
     conversation: Conversation
 
 
-class ConversationItemAdded(_ServerEvent, kw_only=True, tag="conversation.item.added"):
+class ConversationItemAdded(
+    _ServerEvent, frozen=True, kw_only=True, tag="conversation.item.added"
+):
     """An item entered the conversation; an assistant's is still empty."""
 
     previous_item_id: str | UnsetType | None = UNSET
     item: Item
 
 
-class ConversationItemDone(_ServerEvent, kw_only=True, tag="conversation.item.done"):
+class ConversationItemDone(
+    _ServerEvent, frozen=True, kw_only=True, tag="conversation.item.done"
+):
     """An item is final."""
 
     previous_item_id: str | UnsetType | None = UNSET
@@ -67,7 +73,7 @@ class ConversationItemDone(_ServerEvent, kw_only=True, tag="conversation.item.do
 
 
 class ConversationItemCreated(
-    _ServerEvent, kw_only=True, tag="conversation.item.created"
+    _ServerEvent, frozen=True, kw_only=True, tag="conversation.item.created"
 ):
     """An item entered the conversation, as the beta said it."""
 
@@ -76,7 +82,7 @@ class ConversationItemCreated(
 
 
 class ConversationItemRetrieved(
-    _ServerEvent, kw_only=True, tag="conversation.item.retrieved"
+    _ServerEvent, frozen=True, kw_only=True, tag="conversation.item.retrieved"
 ):
     """An item that was asked for, audio included."""
 
@@ -84,7 +90,7 @@ class ConversationItemRetrieved(
 
 
 class ConversationItemTruncated(
-    _ServerEvent, kw_only=True, tag="conversation.item.truncated"
+    _ServerEvent, frozen=True, kw_only=True, tag="conversation.item.truncated"
 ):
     """Assistant audio was cut, and its transcript forgotten."""
 
@@ -94,20 +100,22 @@ class ConversationItemTruncated(
 
 
 class ConversationItemDeleted(
-    _ServerEvent, kw_only=True, tag="conversation.item.deleted"
+    _ServerEvent, frozen=True, kw_only=True, tag="conversation.item.deleted"
 ):
     """An item left the conversation."""
 
     item_id: str
 
 
-class Error(_ServerEvent, kw_only=True, tag="error"):
+class Error(_ServerEvent, frozen=True, kw_only=True, tag="error"):
     """A client event was refused, or the session failed; it usually stays open."""
 
     error: ErrorDetail
 
 
-class RateLimitsUpdated(_ServerEvent, kw_only=True, tag="rate_limits.updated"):
+class RateLimitsUpdated(
+    _ServerEvent, frozen=True, kw_only=True, tag="rate_limits.updated"
+):
     """What is left of the rate limits."""
 
     rate_limits: list[RateLimit]
@@ -117,7 +125,7 @@ class RateLimitsUpdated(_ServerEvent, kw_only=True, tag="rate_limits.updated"):
 
 
 class InputAudioBufferCommitted(
-    _ServerEvent, kw_only=True, tag="input_audio_buffer.committed"
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.committed"
 ):
     """The buffered audio became a user message."""
 
@@ -126,13 +134,13 @@ class InputAudioBufferCommitted(
 
 
 class InputAudioBufferCleared(
-    _ServerEvent, kw_only=True, tag="input_audio_buffer.cleared"
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.cleared"
 ):
     """The buffered audio was dropped."""
 
 
 class InputAudioBufferSpeechStarted(
-    _ServerEvent, kw_only=True, tag="input_audio_buffer.speech_started"
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_started"
 ):
     """The user began to speak."""
 
@@ -143,7 +151,7 @@ class InputAudioBufferSpeechStarted(
 
 
 class InputAudioBufferSpeechStopped(
-    _ServerEvent, kw_only=True, tag="input_audio_buffer.speech_stopped"
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"
 ):
     """The user has finished."""
 
@@ -153,7 +161,7 @@ class InputAudioBufferSpeechStopped(
 
 
 class InputAudioBufferTimeoutTriggered(
-    _ServerEvent, kw_only=True, tag="input_audio_buffer.timeout_triggered"
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.timeout_triggered"
 ):
     """The user was silent for ``idle_timeout_ms``."""
 
@@ -163,7 +171,10 @@ class InputAudioBufferTimeoutTriggered(
 
 
 class InputAudioBufferDtmfEventReceived(
-    _ServerEvent, kw_only=True, tag="input_audio_buffer.dtmf_event_received"
+    _ServerEvent,
+    frozen=True,
+    kw_only=True,
+    tag="input_audio_buffer.dtmf_event_received",
 ):
     """A key of the telephone was pressed; SIP only."""
 
@@ -174,7 +185,10 @@ class InputAudioBufferDtmfEventReceived(
 
 
 class ConversationItemInputAudioTranscriptionDelta(
-    _ServerEvent, kw_only=True, tag="conversation.item.input_audio_transcription.delta"
+    _ServerEvent,
+    frozen=True,
+    kw_only=True,
+    tag="conversation.item.input_audio_transcription.delta",
 ):
     """A piece of what the user said."""
 
@@ -187,6 +201,7 @@ class ConversationItemInputAudioTranscriptionDelta(
 
 class ConversationItemInputAudioTranscriptionSegment(
     _ServerEvent,
+    frozen=True,
     kw_only=True,
     tag="conversation.item.input_audio_transcription.segment",
 ):
@@ -205,6 +220,7 @@ class ConversationItemInputAudioTranscriptionSegment(
 
 class ConversationItemInputAudioTranscriptionCompleted(
     _ServerEvent,
+    frozen=True,
     kw_only=True,
     tag="conversation.item.input_audio_transcription.completed",
 ):
@@ -219,7 +235,10 @@ class ConversationItemInputAudioTranscriptionCompleted(
 
 
 class ConversationItemInputAudioTranscriptionFailed(
-    _ServerEvent, kw_only=True, tag="conversation.item.input_audio_transcription.failed"
+    _ServerEvent,
+    frozen=True,
+    kw_only=True,
+    tag="conversation.item.input_audio_transcription.failed",
 ):
     """What the user said could not be transcribed."""
 
@@ -231,20 +250,20 @@ class ConversationItemInputAudioTranscriptionFailed(
 # -- response ----------------------------------------------------------------------------
 
 
-class ResponseCreated(_ServerEvent, kw_only=True, tag="response.created"):
+class ResponseCreated(_ServerEvent, frozen=True, kw_only=True, tag="response.created"):
     """An answer is being made."""
 
     response: Response
 
 
-class ResponseDone(_ServerEvent, kw_only=True, tag="response.done"):
+class ResponseDone(_ServerEvent, frozen=True, kw_only=True, tag="response.done"):
     """An answer has ended, in whatever way; its items come without audio."""
 
     response: Response
 
 
 class ResponseOutputItemAdded(
-    _ServerEvent, kw_only=True, tag="response.output_item.added"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.output_item.added"
 ):
     """An item of an answer begins."""
 
@@ -254,7 +273,7 @@ class ResponseOutputItemAdded(
 
 
 class ResponseOutputItemDone(
-    _ServerEvent, kw_only=True, tag="response.output_item.done"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.output_item.done"
 ):
     """An item of an answer is final."""
 
@@ -264,7 +283,7 @@ class ResponseOutputItemDone(
 
 
 class ResponseContentPartAdded(
-    _ServerEvent, kw_only=True, tag="response.content_part.added"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.content_part.added"
 ):
     """A content of an item begins."""
 
@@ -276,7 +295,7 @@ class ResponseContentPartAdded(
 
 
 class ResponseContentPartDone(
-    _ServerEvent, kw_only=True, tag="response.content_part.done"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.content_part.done"
 ):
     """A content of an item is final."""
 
@@ -288,7 +307,7 @@ class ResponseContentPartDone(
 
 
 class ResponseOutputTextDelta(
-    _ServerEvent, kw_only=True, tag="response.output_text.delta"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.output_text.delta"
 ):
     """A piece of a text answer."""
 
@@ -301,7 +320,7 @@ class ResponseOutputTextDelta(
 
 
 class ResponseOutputTextDone(
-    _ServerEvent, kw_only=True, tag="response.output_text.done"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.output_text.done"
 ):
     """A text answer, whole."""
 
@@ -313,7 +332,7 @@ class ResponseOutputTextDone(
 
 
 class ResponseOutputAudioDelta(
-    _ServerEvent, kw_only=True, tag="response.output_audio.delta"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.output_audio.delta"
 ):
     """A piece of a spoken answer, in the response's format."""
 
@@ -325,7 +344,7 @@ class ResponseOutputAudioDelta(
 
 
 class ResponseOutputAudioDone(
-    _ServerEvent, kw_only=True, tag="response.output_audio.done"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.output_audio.done"
 ):
     """No more audio comes for this content."""
 
@@ -336,7 +355,10 @@ class ResponseOutputAudioDone(
 
 
 class ResponseOutputAudioTranscriptDelta(
-    _ServerEvent, kw_only=True, tag="response.output_audio_transcript.delta"
+    _ServerEvent,
+    frozen=True,
+    kw_only=True,
+    tag="response.output_audio_transcript.delta",
 ):
     """A piece of what the spoken answer says; runs ahead of its audio."""
 
@@ -349,7 +371,7 @@ class ResponseOutputAudioTranscriptDelta(
 
 
 class ResponseOutputAudioTranscriptDone(
-    _ServerEvent, kw_only=True, tag="response.output_audio_transcript.done"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.done"
 ):
     """What the spoken answer says, whole."""
 
@@ -361,7 +383,10 @@ class ResponseOutputAudioTranscriptDone(
 
 
 class ResponseFunctionCallArgumentsDelta(
-    _ServerEvent, kw_only=True, tag="response.function_call_arguments.delta"
+    _ServerEvent,
+    frozen=True,
+    kw_only=True,
+    tag="response.function_call_arguments.delta",
 ):
     """A piece of the arguments of a function call."""
 
@@ -374,7 +399,7 @@ class ResponseFunctionCallArgumentsDelta(
 
 
 class ResponseFunctionCallArgumentsDone(
-    _ServerEvent, kw_only=True, tag="response.function_call_arguments.done"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.done"
 ):
     """The arguments of a function call, whole."""
 
@@ -387,7 +412,7 @@ class ResponseFunctionCallArgumentsDone(
 
 
 class ResponseMcpCallArgumentsDelta(
-    _ServerEvent, kw_only=True, tag="response.mcp_call_arguments.delta"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call_arguments.delta"
 ):
     """A piece of the arguments of an MCP call."""
 
@@ -399,7 +424,7 @@ class ResponseMcpCallArgumentsDelta(
 
 
 class ResponseMcpCallArgumentsDone(
-    _ServerEvent, kw_only=True, tag="response.mcp_call_arguments.done"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call_arguments.done"
 ):
     """The arguments of an MCP call, whole."""
 
@@ -410,7 +435,7 @@ class ResponseMcpCallArgumentsDone(
 
 
 class ResponseMcpCallInProgress(
-    _ServerEvent, kw_only=True, tag="response.mcp_call.in_progress"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call.in_progress"
 ):
     """An MCP tool is running."""
 
@@ -419,7 +444,7 @@ class ResponseMcpCallInProgress(
 
 
 class ResponseMcpCallCompleted(
-    _ServerEvent, kw_only=True, tag="response.mcp_call.completed"
+    _ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call.completed"
 ):
     """An MCP tool has finished."""
 
@@ -427,7 +452,9 @@ class ResponseMcpCallCompleted(
     item_id: str
 
 
-class ResponseMcpCallFailed(_ServerEvent, kw_only=True, tag="response.mcp_call.failed"):
+class ResponseMcpCallFailed(
+    _ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call.failed"
+):
     """An MCP tool has failed."""
 
     output_index: int
@@ -435,27 +462,31 @@ class ResponseMcpCallFailed(_ServerEvent, kw_only=True, tag="response.mcp_call.f
 
 
 class McpListToolsInProgress(
-    _ServerEvent, kw_only=True, tag="mcp_list_tools.in_progress"
+    _ServerEvent, frozen=True, kw_only=True, tag="mcp_list_tools.in_progress"
 ):
     """The tools of an MCP server are being asked for."""
 
     item_id: str
 
 
-class McpListToolsCompleted(_ServerEvent, kw_only=True, tag="mcp_list_tools.completed"):
+class McpListToolsCompleted(
+    _ServerEvent, frozen=True, kw_only=True, tag="mcp_list_tools.completed"
+):
     """The tools of an MCP server are known."""
 
     item_id: str
 
 
-class McpListToolsFailed(_ServerEvent, kw_only=True, tag="mcp_list_tools.failed"):
+class McpListToolsFailed(
+    _ServerEvent, frozen=True, kw_only=True, tag="mcp_list_tools.failed"
+):
     """The tools of an MCP server could not be learnt."""
 
     item_id: str
 
 
 class OutputAudioBufferStarted(
-    _ServerEvent, kw_only=True, tag="output_audio_buffer.started"
+    _ServerEvent, frozen=True, kw_only=True, tag="output_audio_buffer.started"
 ):
     """The answer begins to sound; WebRTC and SIP only."""
 
@@ -463,7 +494,7 @@ class OutputAudioBufferStarted(
 
 
 class OutputAudioBufferStopped(
-    _ServerEvent, kw_only=True, tag="output_audio_buffer.stopped"
+    _ServerEvent, frozen=True, kw_only=True, tag="output_audio_buffer.stopped"
 ):
     """The answer has been heard to its end; WebRTC and SIP only."""
 
@@ -471,7 +502,7 @@ class OutputAudioBufferStopped(
 
 
 class OutputAudioBufferCleared(
-    _ServerEvent, kw_only=True, tag="output_audio_buffer.cleared"
+    _ServerEvent, frozen=True, kw_only=True, tag="output_audio_buffer.cleared"
 ):
     """The rest of the answer was dropped; WebRTC and SIP only."""
 

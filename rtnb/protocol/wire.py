@@ -25,7 +25,7 @@ class Wire(
     """Base of every event and object of the protocol."""
 
 
-class UnknownObject(Wire, kw_only=True, tag_field="type", tag="\0unknown"):
+class UnknownObject(Wire, frozen=True, kw_only=True, tag_field="type", tag="\0unknown"):
     """An item, part, tool or setting of a type or shape that is not known here.
 
     Parameters
