@@ -130,7 +130,7 @@ BAD = [
     ),
     (update(nonsense=1), "unknown_parameter", "session.nonsense"),
     (append("@@@"), "invalid_value", "audio"),
-    (append(base64.b64encode(b"\0\0\0").decode()), "invalid_value", "odd"),
+    (append(base64.b64encode(b"\0\0\0").decode()), "invalid_value", "even byte"),
     (append("A" * (21 * 2**20)), None, "15"),
     (
         json.dumps({"type": "input_audio_buffer.commit"}),
