@@ -13,20 +13,17 @@ import logging
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
-
-from rtnb.plots import plot_waveform
-from rtnb.plots.figure import new_axes, png
-from rtnb.plots.palette import ASSISTANT, INK, USER
-from rtnb.plots.turns import latencies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rtnb.audio import Clip
-    from rtnb.session import Session, Turn
-    from rtnb.usage import Usage
+    from rtnb.session import Session
+    from rtnb.session.turn import Latency, Segment, ToolCall, Turn
+    from rtnb.usage import Cost, Usage
 
 log = logging.getLogger("rtnb.display")
 
@@ -38,6 +35,13 @@ FOLLOW_LIMIT_S: Final = 600.0
 
 PLAYER_LIMIT_S: Final = 60.0
 """Longest clip that gets a player: a minute adds 3.8 MB to the notebook."""
+
+TURN: Final = ("rtnb.session.turn", "Turn")
+SESSION: Final = ("rtnb.session", "Session")
+"""Module and name of what shows itself, so that neither need be loaded before."""
+
+FITTING_MS: Final = 40.0
+"""Segments make up a sound whose length is theirs but for so much: two chunks."""
 
 STYLE: Final = """<style>
 .rtnb-turn, .rtnb-session { color: inherit; max-width: 52rem; line-height: 1.45; }
@@ -98,15 +102,15 @@ def turn_png(turn: Turn) -> bytes | None:
     sounds = _sounds(turn)
     if not sounds:
         return None
+    from rtnb.plots import plot_waveform
+    from rtnb.plots.figure import new_axes, png
+    from rtnb.plots.palette import ASSISTANT, INK, USER
+
     figure, panes = new_axes(8, 1.35 * len(sounds) + 0.1, ratios=[1] * len(sounds))
     for (name, clip), ax in zip(sounds.items(), panes, strict=True):
         mine = name == "You"
-        plot_waveform(
-            clip,
-            ax,
-            color=USER if mine else ASSISTANT,
-            segments=(turn.segments or ()) if mine else (),
-        )
+        marks = _placed(turn.segments, clip) if mine else []
+        plot_waveform(clip, ax, color=USER if mine else ASSISTANT, segments=marks)
         title = f"{name}, {clip.duration:.2f} s"
         ax.set_title(title, loc="left", color=INK, size=9)
         ax.set_ylabel("")
@@ -165,33 +169,58 @@ def _turn_html(turn: Turn, picture: bytes | None, *, players: bool) -> str:
 
 
 def _heading(turn: Turn) -> str:
-    return f"Turn {turn.index}" + ("" if turn.done else ", going on …")
+    match turn.status:
+        case "done":
+            return f"Turn {turn.index}"
+        case "cancelled" | "failed":
+            return f"Turn {turn.index}, {turn.status}"
+        case going_on:
+            return f"Turn {turn.index}, {going_on} …"
 
 
 def _facts(turn: Turn) -> dict[str, str]:
     """What there is to say about a turn, name by name, in plain text."""
     facts = {
         "you": _plain(_you(turn)),
-        "answer": _plain(turn.text or ""),
+        "answer": _plain(turn.text),
+        "called": _plain(", ".join(map(_call, turn.tool_calls))),
         "tokens": _tokens(turn.usage),
-        "cost": "" if turn.cost is None else str(turn.cost),
-        "latency": ", ".join(
-            f"{k} {v:.0f} ms" for k, v in latencies(turn.latency).items()
-        ),
+        "cost": "" if turn.cost is None else _priced(turn.cost),
+        "latency": _waits(turn.latency),
     }
     return {name: value for name, value in facts.items() if value}
 
 
+def _call(call: ToolCall) -> str:
+    known = call.arguments
+    given = (
+        ", ".join(f"{name}={value!r}" for name, value in known.items())
+        if isinstance(known, dict)
+        else known
+    )
+    output = "" if call.output is None else f" → {call.output}"
+    return _shortened(f"{call.name}({given}){output}")
+
+
+def _priced(cost: Cost) -> str:
+    return str(cost) if cost.usd is None else f"{cost} at the prices of {cost.model}"
+
+
+def _waits(latency: Latency) -> str:
+    from rtnb.plots.turns import latencies
+
+    return ", ".join(f"{name} {ms:.0f} ms" for name, ms in latencies(latency).items())
+
+
 def _you(turn: Turn) -> str:
     if turn.user_text:
-        return str(turn.user_text)
+        return turn.user_text
     return "(speech)" if turn.input_audio is not None or turn.segments else ""
 
 
 def _heard_and_unheard(turn: Turn) -> str:
-    text: str = turn.text or ""
-    heard = turn.heard
-    if heard is None or not text.startswith(heard) or heard == text:
+    text, heard = turn.text, turn.heard
+    if heard == text or not text.startswith(heard):
         return _said(text)
     rest = text[len(heard) :]
     return f'{_said(heard)}<span class="rtnb-unheard" title="not heard">{_safe(rest)}</span>'
@@ -219,6 +248,31 @@ def _kinds(**counts: int) -> str:
 def _sounds(turn: Turn) -> dict[str, Clip]:
     both = {"You": turn.input_audio, "Answer": turn.audio}
     return {name: clip for name, clip in both.items() if clip is not None and len(clip)}
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Where a segment lies in its turn's own sound, milliseconds."""
+
+    audio_start_ms: float
+    audio_end_ms: float
+
+
+def _placed(segments: Iterable[Segment], clip: Clip) -> list[_Mark]:
+    """Segments of session time in the user's sound, which they make up one by one.
+
+    A sound that is not made up of them, such as one that was cut elsewhere by a commit,
+    gets none rather than wrong ones.
+    """
+    marks: list[_Mark] = []
+    length = 1000 * clip.duration
+    at = 0.0
+    for stretch in segments:
+        end = stretch.audio_end_ms
+        until = length if end is None else at + end - stretch.audio_start_ms
+        marks.append(_Mark(at, until))
+        at = until
+    return marks if abs(at - length) <= FITTING_MS else []
 
 
 def _picture(turn: Turn, picture: bytes | None) -> str:
@@ -285,7 +339,7 @@ def session_text(session: Session) -> str:
     """
     lines = [_session_heading(session)]
     for turn in list(session.turns):
-        said = " → ".join(filter(None, (_you(turn), turn.text or "")))
+        said = " → ".join(filter(None, (_you(turn), turn.text)))
         lines.append(f"  {turn.index:>3}  {_shortened(_plain(said))}")
     return "\n".join(lines)
 
@@ -297,8 +351,7 @@ def _turn_cells(turn: Turn) -> tuple[str, ...]:
     answer = _heard_and_unheard(turn)
     if turn.error is not None:
         answer += f' <span class="rtnb-trouble">{_safe(turn.error)}</span>'
-    usage = turn.usage
-    waits = list(latencies(turn.latency).values())
+    usage, first_sound = turn.usage, turn.latency.stopped_to_first_audio_ms
     return (
         str(turn.index),
         _said(_you(turn)),
@@ -306,7 +359,7 @@ def _turn_cells(turn: Turn) -> tuple[str, ...]:
         "" if usage is None else f"{usage.input_tokens:,}",
         "" if usage is None else f"{usage.output_tokens:,}",
         "" if turn.cost is None else str(turn.cost),
-        f"{waits[0]:.0f} ms" if waits else "",
+        "" if first_sound is None else f"{first_sound:.0f} ms",
     )
 
 
@@ -388,20 +441,18 @@ def register(ipython: Any) -> None:
     May be called twice. Following runs on a daemon thread, at most four times a second
     and ten minutes long, and ends with the process.
     """
-    formatters = ipython.display_formatter.formatters
-    for name, as_text, as_html in (
-        ("Turn", turn_text, turn_html),
-        ("Session", session_text, session_html),
+    formatter = ipython.display_formatter
+    formatters = formatter.formatters
+    for kind, as_text, as_html in (
+        (TURN, turn_text, turn_html),
+        (SESSION, session_text, session_html),
     ):
-        formatters["text/plain"].for_type_by_name(
-            "rtnb.session", name, _printer(as_text)
-        )
-        formatters["text/html"].for_type_by_name("rtnb.session", name, as_html)
-    formatters["image/png"].for_type_by_name("rtnb.session", "Turn", turn_png)
+        formatters["text/plain"].for_type_by_name(*kind, _printer(as_text))
+        formatters["text/html"].for_type_by_name(*kind, as_html)
+    formatters["image/png"].for_type_by_name(*TURN, turn_png)
     if getattr(ipython, "kernel", None) is not None:
-        ipython.display_formatter.ipython_display_formatter.for_type_by_name(
-            "rtnb.session", "Turn", functools.partial(_show, ipython.display_pub)
-        )
+        show = functools.partial(_show, ipython.display_pub)
+        formatter.ipython_display_formatter.for_type_by_name(*TURN, show)
 
 
 def _show(publisher: Any, turn: Turn) -> None:
@@ -437,7 +488,14 @@ class Follower:
         """Publish the turn if it is another than the one that is shown."""
         turn = self._turn
         sounds = _sound_state(turn)
-        words = (turn.done, _facts(turn), turn.heard, tuple(turn.notes), turn.error)
+        words = (
+            turn.done,
+            turn.status,
+            _facts(turn),
+            turn.heard,
+            turn.notes,
+            turn.error,
+        )
         if self._shown == (sounds, *words):
             return
         if self._drawn != sounds:
@@ -482,7 +540,7 @@ atexit.register(_process_ends.set)
 
 def _sound_state(turn: Turn) -> tuple[object, ...]:
     lengths = tuple((name, len(clip)) for name, clip in _sounds(turn).items())
-    marks = tuple((s.audio_start_ms, s.audio_end_ms) for s in turn.segments or ())
+    marks = tuple((s.audio_start_ms, s.audio_end_ms) for s in turn.segments)
     return lengths, marks
 
 

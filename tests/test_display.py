@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
+import subprocess
+import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -17,6 +19,8 @@ from nbclient import NotebookClient
 
 from rtnb import display
 from rtnb.audio import Clip
+from rtnb.session import turn as real
+from rtnb.session.turn import Latency, Segment, ToolCall
 from rtnb.usage import (
     Cost,
     InputTokenDetails,
@@ -51,25 +55,30 @@ HOSTILE = (
 
 
 @dataclass
-class Latency:
-    first_audio_ms: float | None = None
-
-
-@dataclass
 class Turn:
+    """A turn to whose facts anything may happen."""
+
     index: int = 1
-    user_text: str | None = None
+    user_text: str = ""
     text: str = ""
     heard: str | None = None
     notes: tuple = ()
     usage: Usage | None = None
     cost: Cost | None = None
-    latency: Latency | None = None
+    latency: Latency = field(default_factory=Latency)
     audio: Clip | None = None
     input_audio: Clip | None = None
     segments: tuple = ()
-    done: bool = True
+    tool_calls: tuple = ()
+    status: str = "done"
     error: Exception | None = None
+
+    def __post_init__(self):
+        self.heard = self.text if self.heard is None else self.heard
+
+    @property
+    def done(self):
+        return self.status in ("done", "cancelled", "failed")
 
 
 @dataclass
@@ -80,7 +89,7 @@ class Session:
     cost: Cost = field(default_factory=Cost)
 
 
-Turn.__module__ = Session.__module__ = "rtnb.session"
+Turn.__module__, Session.__module__ = "rtnb.session.turn", "rtnb.session"
 
 
 def spoken(**other):
@@ -91,10 +100,10 @@ def spoken(**other):
         "text": "I heard half a second of a tone.",
         "usage": USAGE,
         "cost": cost(USAGE, "gpt-realtime"),
-        "latency": Latency(42.4),
+        "latency": Latency(stopped_to_first_audio_ms=42.4, total_ms=512),
         "audio": Clip(tone, 24_000),
         "input_audio": Clip(tone[:6000], 24_000),
-        "segments": (SimpleNamespace(audio_start_ms=50, audio_end_ms=200),),
+        "segments": (Segment(1460, 1710),),
         "notes": ("resampled 16000 Hz to 24000 Hz",),
     }
     return Turn(**{**facts, **other})
@@ -119,6 +128,16 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
+def test_matplotlib_waits_for_the_first_picture():
+    code = "import sys, rtnb.display; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_stand_in_has_what_the_real_turn_has():
+    names = {field.name for field in fields(Turn)} | {"done"}
+    assert names <= set(dir(real.Turn))
+
+
 # -- a turn ------------------------------------------------------------------------------
 
 
@@ -129,8 +148,8 @@ def test_a_spoken_turn_shows_everything():
         "What did you hear?",
         "I heard half a second of a tone.",
         "1,139 in (43 text, 1,096 audio, 64 cached), 95 out (18 text, 77 audio)",
-        str(cost(USAGE, "gpt-realtime")),
-        "first audio 42 ms",
+        f"{cost(USAGE, 'gpt-realtime')} at the prices of gpt-realtime",
+        "stopped → first audio 42 ms, total 512 ms",
         "resampled 16000 Hz to 24000 Hz",
     ):
         assert said in page.text
@@ -159,7 +178,7 @@ def test_what_was_not_heard_is_struck_through():
     assert 'title="not heard"> a second of a tone.</span>' in html
 
 
-@pytest.mark.parametrize("heard", [None, "I heard half a second of a tone.", "else"])
+@pytest.mark.parametrize("heard", ["I heard half a second of a tone.", "else"])
 def test_nothing_is_struck_through_without_cause(heard):
     assert "not heard" not in display.turn_html(spoken(heard=heard))
 
@@ -179,7 +198,7 @@ def test_a_typed_turn_without_sound_shows_no_picture():
 
 
 def test_speech_without_words_is_called_speech():
-    assert "(speech)" in Page(display.turn_html(spoken(user_text=None))).text
+    assert "(speech)" in Page(display.turn_html(spoken(user_text=""))).text
 
 
 def test_an_error_is_a_sentence():
@@ -202,25 +221,67 @@ def test_the_picture_is_a_transparent_png_of_both_sounds():
 
 
 def test_plain_text_is_neat():
-    turn = spoken(cost=Cost(0.00426), error=ValueError("cut off"), done=False)
+    turn = spoken(
+        cost=Cost(0.00426, model="gpt-realtime"),
+        error=ValueError("cut off"),
+        status="answering",
+    )
     assert display.turn_text(turn).splitlines() == [
-        "Turn 1, going on …",
+        "Turn 1, answering …",
         "  you      What did you hear?",
         "  answer   I heard half a second of a tone.",
         "  tokens   1,139 in (43 text, 1,096 audio, 64 cached), "
         "95 out (18 text, 77 audio)",
-        "  cost     $0.00426",
-        "  latency  first audio 42 ms",
+        "  cost     $0.00426 at the prices of gpt-realtime",
+        "  latency  stopped → first audio 42 ms, total 512 ms",
         "  note     resampled 16000 Hz to 24000 Hz",
         "  error    cut off",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "heading"),
+    [
+        ("done", "Turn 1"),
+        ("cancelled", "Turn 1, cancelled"),
+        ("failed", "Turn 1, failed"),
+        ("listening", "Turn 1, listening …"),
+    ],
+)
+def test_the_heading_says_how_it_stands(status, heading):
+    assert display.turn_text(Turn(status=status)) == heading
+
+
+def test_functions_that_were_called_are_named():
+    calls = (
+        ToolCall("call_1", "weather", {"city": "Rome"}, "sunny"),
+        ToolCall("call_2", "clock", "not JSON"),
+    )
+    text = display.turn_text(Turn(tool_calls=calls))
+    assert "called   weather(city='Rome') → sunny, clock(not JSON)" in text
+
+
+@pytest.mark.parametrize(
+    ("segments", "spans"),
+    [
+        ([Segment(1460, 1710)], [(0, 250)]),
+        ([Segment(1000, 1100), Segment(5000, 5150)], [(0, 100), (100, 250)]),
+        ([Segment(1000, 1100), Segment(5000)], [(0, 100), (100, 250)]),
+        ([Segment(1000, 1220)], [(0, 220)]),
+        ([Segment(1000, 1100)], []),
+        ([], []),
+    ],
+)
+def test_segments_lie_where_they_are_in_the_turns_own_sound(segments, spans):
+    marks = display._placed(segments, Clip.silence(0.25))
+    assert [(mark.audio_start_ms, mark.audio_end_ms) for mark in marks] == spans
 
 
 # -- a session ---------------------------------------------------------------------------
 
 
 def test_a_session_lists_its_turns_and_sums():
-    turns = [spoken(index=1), Turn(index=2, user_text="typed", done=False)]
+    turns = [spoken(index=1), Turn(index=2, user_text="typed", status="answering")]
     html = display.session_html(Session(turns, usage=USAGE, cost=Cost(0.5)))
     page = Page(html)
     assert len(page.all("tr")) == 4
@@ -321,12 +382,12 @@ class Script:
 
 def test_a_turn_is_published_when_it_changes_and_when_it_is_done():
     script = Script(
-        Turn(text="I", done=False),
+        Turn(text="I", status="answering"),
         {"text": "I heard"},
         {},
         {},
         {"text": "I heard you."},
-        {"done": True},
+        {"status": "done"},
         {"text": "never seen"},
     )
     assert [text.splitlines()[-1][11:] for text in script.follow()] == [
@@ -340,9 +401,9 @@ def test_a_turn_is_published_when_it_changes_and_when_it_is_done():
 
 def test_players_come_at_the_end_and_the_picture_with_the_sound():
     script = Script(
-        spoken(audio=None, input_audio=None, done=False),
+        spoken(audio=None, input_audio=None, status="answering"),
         {"audio": Clip.silence(0.5)},
-        {"done": True},
+        {"status": "done"},
     )
     script.follow()
     assert ["image/png" in bundle for bundle in script.published] == [False, True, True]
@@ -355,7 +416,9 @@ def test_the_picture_is_drawn_only_for_new_sound(monkeypatch):
     draw = display.turn_png
     monkeypatch.setattr(display, "turn_png", lambda turn: drawn.append(1) or draw(turn))
     script = Script(
-        spoken(done=False), *({"text": "x" * n} for n in range(9)), {"done": True}
+        spoken(status="answering"),
+        *({"text": "x" * n} for n in range(9)),
+        {"status": "done"},
     )
     script.follow()
     assert len(script.published) == 11
@@ -364,7 +427,7 @@ def test_the_picture_is_drawn_only_for_new_sound(monkeypatch):
 
 def test_a_turn_that_is_never_done_is_left_after_a_while():
     changes = ({"text": str(n)} for n in range(10_000))
-    script = Script(Turn(done=False), *changes)
+    script = Script(Turn(status="answering"), *changes)
     script.follow()
     assert script.time == display.FOLLOW_LIMIT_S
 
@@ -379,7 +442,7 @@ class Publisher:
 
     def publish(self, data, *, transient=None, update=False):
         self.published.append((data, transient, update))
-        if "going on" not in data["text/plain"]:
+        if "answering" not in data["text/plain"]:
             self.done.set()
 
 
@@ -422,9 +485,9 @@ def test_a_front_end_gets_html_and_picture(terminal):
 
 def test_in_a_kernel_a_turn_follows_on_a_thread_until_it_is_done(kernel):
     display.register(kernel)
-    turn = Turn(text="I", done=False)
+    turn = Turn(text="I", status="answering")
     assert kernel.display_formatter.format(turn) == ({}, {})
-    turn.text, turn.done = "I heard you.", True
+    turn.text, turn.status = "I heard you.", "done"
     assert kernel.display_pub.done.wait(10)
     (_, first, fresh), *_, (data, last, update) = kernel.display_pub.published
     assert (fresh, update) == (False, True)
@@ -444,9 +507,9 @@ def test_a_turn_that_is_done_needs_no_thread(kernel):
 def test_trouble_while_following_is_logged_not_raised(kernel, caplog):
     kernel.display_pub = BrokenPublisher()
     display.register(kernel)
-    turn = Turn(done=False)
+    turn = Turn(status="answering")
     kernel.display_formatter.format(turn)
-    turn.done = True
+    turn.status = "done"
     for thread in threading.enumerate():
         if thread.name == "rtnb-display":
             thread.join(10)
@@ -462,7 +525,7 @@ class Turn:
     index: int = 7
     user_text: str = "hello"
     text: str = ""
-    heard: str | None = None
+    heard: str = ""
     notes: tuple = ()
     usage: object = None
     cost: object = None
@@ -470,15 +533,17 @@ class Turn:
     audio: object = None
     input_audio: object = None
     segments: tuple = ()
+    tool_calls: tuple = ()
+    status: str = "answering"
     done: bool = False
     error: object = None
-Turn.__module__ = "rtnb.session"
+Turn.__module__ = "rtnb.session.turn"
 display.register(get_ipython())
 turn = Turn()
 """,
     "turn",
     """
-turn.text, turn.done = "Hello to you.", True
+turn.text, turn.status, turn.done = "Hello to you.", "done", True
 for thread in threading.enumerate():
     if thread.name == "rtnb-display":
         thread.join(30)
@@ -496,4 +561,4 @@ def test_in_a_real_kernel_the_first_showing_is_brought_up_to_date():
         (output,) = notebook.cells[number].outputs
         assert output.output_type == "display_data"
         assert output.data["text/plain"].endswith("answer   Hello to you.")
-        assert "Hello to you." in output.data["text/html"]
+        assert "not heard" in output.data["text/html"]

@@ -159,10 +159,15 @@ def latencies(latency: object) -> dict[str, float]:
         for name in (vars(latency) if names is None and latency else names or ())
     }
     return {
-        name.removesuffix("_ms").replace("_", " "): float(value)
+        _in_words(name): float(value)
         for name, value in values.items()
         if name.endswith("_ms") and isinstance(value, int | float)
     }
+
+
+def _in_words(name: str) -> str:
+    """Name of a wait: ``stopped_to_created_ms`` is "stopped → created"."""
+    return name.removesuffix("_ms").replace("_to_", " → ").replace("_", " ")
 
 
 def _places(turns: Iterable[Any]) -> list[tuple[int, Any]]:

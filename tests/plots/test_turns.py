@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rtnb.plots import plot_cost, plot_latency, plot_tokens
 from rtnb.plots.palette import KINDS
 from rtnb.plots.turns import latencies
+from rtnb.session import turn as session
 from rtnb.usage import (
     CachedTokensDetails,
     InputTokenDetails,
@@ -160,3 +161,8 @@ def test_latency_is_a_line_per_wait_with_its_median(ax):
 def test_waits_are_what_ends_in_ms_and_is_known():
     assert latencies(Latency(42.0, None, turns=3)) == {"first audio": 42.0}
     assert latencies(None) == {}
+
+
+def test_waits_of_a_real_turn_are_named_in_words():
+    waits = session.Latency(stopped_to_created_ms=4, total_ms=9)
+    assert latencies(waits) == {"stopped → created": 4, "total": 9}
