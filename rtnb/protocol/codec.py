@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 import msgspec
 import pybase64
@@ -38,6 +38,9 @@ from rtnb.protocol.events import (
     type_name,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = [
     "CLIENT_EVENTS",
     "SERVER_EVENTS",
@@ -47,6 +50,7 @@ __all__ = [
     "decode_server",
     "encode",
     "extras",
+    "parse_json",
     "server_event",
     "to_dict",
     "type_name",
@@ -55,6 +59,9 @@ __all__ = [
 _Event = TypeVar("_Event", bound=msgspec.Struct)
 
 _EXTRAS: Final = "_extras"
+
+MAX_DEPTH: Final = 128
+"""Levels of lists and objects in a message, far more than any event has."""
 
 _HEAD: Final = 256
 """Characters in which an audio event's type must stand to take the short cut."""
@@ -67,6 +74,16 @@ _AUDIO_FIELDS: Final[dict[type, str]] = {
 
 def encode(event: ClientEvent | ServerEvent | UnknownEvent) -> str:
     r"""Text of an event: its fields, and the extras it came with.
+
+    Parameters
+    ----------
+    event : ClientEvent or ServerEvent or UnknownEvent
+        Any event of the protocol.
+
+    Returns
+    -------
+    str
+        One JSON object: ``type``, ``event_id``, then the payload, then the extras.
 
     Examples
     --------
@@ -97,10 +114,21 @@ def encode(event: ClientEvent | ServerEvent | UnknownEvent) -> str:
 def decode_server(message: str | bytes) -> ServerEvent | UnknownEvent:
     """Event that a server's message means.
 
+    Parameters
+    ----------
+    message : str or bytes
+        One frame as it came.
+
+    Returns
+    -------
+    ServerEvent or UnknownEvent
+        The event, with extras where there was more than is known.
+
     Raises
     ------
     ProtocolError
-        If the message is not JSON, is not an object, or has no ``type``; if the
+        If the message is not JSON, is not an object, or has no ``type``; if it is
+        nested more than `MAX_DEPTH` deep; if the
         ``delta`` of a ``response.output_audio.delta`` is not base64.
 
     Examples
@@ -116,10 +144,21 @@ def decode_server(message: str | bytes) -> ServerEvent | UnknownEvent:
 def decode_client(message: str | bytes) -> ClientEvent | UnknownEvent:
     """Event that a client's message means.
 
+    Parameters
+    ----------
+    message : str or bytes
+        One frame as it came.
+
+    Returns
+    -------
+    ClientEvent or UnknownEvent
+        The event, with extras where there was more than is known.
+
     Raises
     ------
     ProtocolError
-        If the message is not JSON, is not an object, or has no ``type``; if the
+        If the message is not JSON, is not an object, or has no ``type``; if it is
+        nested more than `MAX_DEPTH` deep; if the
         ``audio`` of an ``input_audio_buffer.append`` is not base64.
     """
     return audio_append(message) or client_event(_object(message))
@@ -127,6 +166,16 @@ def decode_client(message: str | bytes) -> ClientEvent | UnknownEvent:
 
 def server_event(raw: dict[str, Any]) -> ServerEvent | UnknownEvent:
     """Event that a server's message means, from its parsed JSON.
+
+    Parameters
+    ----------
+    raw : dict
+        The JSON object of the message; it is not changed.
+
+    Returns
+    -------
+    ServerEvent or UnknownEvent
+        As `decode_server`.
 
     Raises
     ------
@@ -139,6 +188,16 @@ def server_event(raw: dict[str, Any]) -> ServerEvent | UnknownEvent:
 def client_event(raw: dict[str, Any]) -> ClientEvent | UnknownEvent:
     """Event that a client's message means, from its parsed JSON.
 
+    Parameters
+    ----------
+    raw : dict
+        The JSON object of the message; it is not changed.
+
+    Returns
+    -------
+    ClientEvent or UnknownEvent
+        As `decode_client`.
+
     Raises
     ------
     ProtocolError
@@ -148,7 +207,19 @@ def client_event(raw: dict[str, Any]) -> ClientEvent | UnknownEvent:
 
 
 def to_dict(event: msgspec.Struct) -> dict[str, Any]:
-    """An event or object as the JSON object it is on the wire, extras included."""
+    """An event or object as the JSON object it is on the wire.
+
+    Parameters
+    ----------
+    event : event or object of the protocol
+        Audio in it becomes base64.
+
+    Returns
+    -------
+    dict
+        What `encode` writes, extras included; share nothing of it, the inside of extras
+        and of unknown objects is not copied.
+    """
     plain: dict[str, Any] = _plain(event)
     return plain
 
@@ -160,6 +231,11 @@ def extras(value: msgspec.Struct) -> dict[str, Any]:
     ----------
     value : event or object of the protocol
         Those inside it have extras of their own.
+
+    Returns
+    -------
+    dict
+        By wire name: fields that are not known, and fields whose value cannot be read.
 
     Examples
     --------
@@ -176,12 +252,50 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _object(message: str | bytes) -> dict[str, Any]:
-    """The JSON object of a message that has a ``type``."""
+def parse_json(message: str | bytes) -> Any:
+    """JSON value that a message is.
+
+    Parameters
+    ----------
+    message : str or bytes
+        One frame as it came.
+
+    Returns
+    -------
+    dict, list, str, int, float, bool or None
+        The value.
+
+    Raises
+    ------
+    ProtocolError
+        If the message is not JSON, or is nested more than `MAX_DEPTH` deep.
+    """
     try:
-        raw = msgspec.json.decode(message)
+        value = msgspec.json.decode(message)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ProtocolError("not JSON", _text(message)) from error
+    if _is_deep(value):
+        raise ProtocolError(f"nested more than {MAX_DEPTH} deep", _text(message))
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """The containers in a container."""
+    inner = value.values() if isinstance(value, dict) else value
+    return [one for one in inner if isinstance(one, dict | list)]
+
+
+def _object(message: str | bytes) -> dict[str, Any]:
+    raw = parse_json(message)
     if not isinstance(raw, dict):
         raise ProtocolError("not a JSON object", _text(message))
     return raw
@@ -253,12 +367,18 @@ _AUDIO_DELTA = msgspec.json.Decoder(_AudioDelta)
 
 
 def audio_append(message: str | bytes) -> InputAudioBufferAppend | None:
-    """The ``input_audio_buffer.append`` that a message is; None: it is another one.
+    """The ``input_audio_buffer.append`` that a message plainly is.
 
-    Notes
-    -----
-    None also where the message has to be looked at closely: for a field too many, for
-    base64 that is not valid, or where the type stands late in the message.
+    Parameters
+    ----------
+    message : str or bytes
+        One frame as it came.
+
+    Returns
+    -------
+    InputAudioBufferAppend or None
+        None for any other event, and where one has to look closely: at a field too many,
+        at base64 that is not valid, or for a type that stands late in the message.
     """
     frame = _frame(message, InputAudioBufferAppend, _APPEND)
     audio = None if frame is None else _bytes(frame.audio)
@@ -285,9 +405,9 @@ def _audio_delta(message: str | bytes) -> ResponseOutputAudioDelta | None:
 def _frame(
     message: str | bytes, cls: type, decoder: msgspec.json.Decoder[_Event]
 ) -> _Event | None:
-    name = type_name(cls)
-    head = message[:_HEAD]
-    if (name if isinstance(head, str) else name.encode()) not in head:  # type: ignore[operator]  # both are text or both are bytes
+    name, head = type_name(cls), message[:_HEAD]
+    found = name in head if isinstance(head, str) else name.encode() in head
+    if not found:
         return None
     try:
         return decoder.decode(message)
@@ -417,7 +537,7 @@ def _lay_aside(event: msgspec.Struct, raw: dict[str, Any], place: _Place) -> Non
     for step in steps:
         value = value[step] if isinstance(step, int) else getattr(value, step)
     kept: dict[Any, Any] = extras(value)
-    value.__dict__[_EXTRAS] = {**kept, name: _at(raw, place)}
+    vars(value)[_EXTRAS] = {**kept, name: _at(raw, place)}
 
 
 # -- extras ------------------------------------------------------------------------------
@@ -464,7 +584,7 @@ def _keep_extras(value: Any, raw: Any) -> None:
         shape = _shape(type(value))
         beyond = {key: given for key, given in raw.items() if key not in shape.known}
         if beyond:
-            value.__dict__[_EXTRAS] = beyond
+            vars(value)[_EXTRAS] = beyond
         for name in shape.nested:
             _keep_extras(getattr(value, name), raw.get(name))
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import msgspec
 from msgspec import UNSET, UnsetType
+from typing_extensions import override
 
 from rtnb.protocol.wire import UnknownObject, Wire
 from rtnb.usage import Usage  # noqa: TC001 - msgspec reads annotations at run time
@@ -186,6 +188,13 @@ class McpTool(Wire, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
     server_description: str | UnsetType | None = UNSET
     allowed_callers: list[str] | UnsetType | None = UNSET
     defer_loading: bool | UnsetType | None = UNSET
+
+    @override
+    def __repr__(self) -> str:
+        """As of any other type, but without what is secret."""
+        secrets = ("authorization", "headers")
+        hidden = {name: "***" for name in secrets if getattr(self, name)}
+        return msgspec.Struct.__repr__(msgspec.structs.replace(self, **hidden))
 
 
 Tool: TypeAlias = FunctionTool | McpTool | UnknownObject

@@ -19,8 +19,8 @@ import msgspec
 import pybase64
 from msgspec import UNSET, inspect
 
-from rtnb.errors import ServerError
-from rtnb.protocol.codec import audio_append
+from rtnb.errors import ProtocolError, ServerError
+from rtnb.protocol.codec import audio_append, parse_json
 from rtnb.protocol.events import (
     CLIENT_EVENTS,
     ClientEvent,
@@ -128,8 +128,8 @@ def _plain_append(message: str | bytes) -> InputAudioBufferAppend | None:
 
 def _object(message: str | bytes) -> dict[str, Any]:
     try:
-        raw = msgspec.json.decode(message)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raw = parse_json(message)
+    except ProtocolError as error:
         text = "Invalid event: failed to parse JSON value"
         raise refusal(text, "invalid_json") from error
     if not isinstance(raw, dict):

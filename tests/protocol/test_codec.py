@@ -12,6 +12,7 @@ from msgspec import UNSET
 from rtnb.errors import ProtocolError
 from rtnb.protocol import events as ev
 from rtnb.protocol.codec import (
+    MAX_DEPTH,
     audio_append,
     client_event,
     decode_client,
@@ -372,11 +373,21 @@ def nested(depth):
     return "[" * depth + "]" * depth
 
 
-@pytest.mark.parametrize("depth", [100, 400, 900, 2000])
-def test_deep_json_is_kept_or_breaks_the_protocol(depth):
-    for message in (
-        f'{{"type":"response.sung","x":{nested(depth)}}}',
-        f'{{"type":"response.done","response":{{"id":7,"x":{nested(depth)}}}}}',
-    ):
-        event = read(decode_server, message)
-        assert event is None or json.loads(encode(event)) == json.loads(message)
+def deep(levels):
+    """Messages in which lists are nested until there are `levels` in all."""
+    inner = "[" * (levels - 1) + "]" * (levels - 1)
+    yield f'{{"type":"response.sung","x":{inner}}}'
+    yield f'{{"type":"session.created","session":7,"x":{inner}}}'
+    yield f'{{"type":"input_audio_buffer.cleared","x":{inner}}}'
+
+
+@pytest.mark.parametrize("message", list(deep(MAX_DEPTH)))
+def test_deep_json_is_kept(message):
+    assert json.loads(encode(decode_server(message))) == json.loads(message)
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 500, 990, 1000, 100_000])
+def test_deeper_json_breaks_the_protocol(levels):
+    for message in deep(levels):
+        with pytest.raises(ProtocolError, match=r"not JSON|nested more than 128 deep"):
+            decode_server(message)

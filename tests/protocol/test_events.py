@@ -73,6 +73,16 @@ def test_an_event_shows_what_it_has():
     assert event.response_id is UNSET
 
 
+def test_a_tool_does_not_show_its_secrets():
+    tool = ev.McpTool(server_label="docs", authorization="s3cret")
+    assert repr(tool) == "McpTool(server_label='docs', authorization='***')"
+    tool = ev.McpTool(server_label="docs", headers={"x-key": "s3cret"})
+    assert "s3cret" not in repr(
+        ev.SessionUpdate(session=ev.RealtimeSession(tools=[tool]))
+    )
+    assert repr(ev.McpTool(server_label="docs")) == "McpTool(server_label='docs')"
+
+
 def test_events_are_frozen_and_compare_by_value():
     event = ev.ResponseCancel()
     with pytest.raises(AttributeError):

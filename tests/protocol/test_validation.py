@@ -86,7 +86,7 @@ def test_items_are_accepted_as_clients_send_them(item):
 
 
 @pytest.mark.parametrize(
-    "message", ["", "{", b"\xff", '{"type":"\\ud800"}', "\ud800", "[" * 100_000]
+    "message", ["", "{", b"\xff", '{"type":"\\ud800"}', "\ud800", "[" * 990 + "]" * 990]
 )
 def test_what_is_not_json_is_refused(message):
     error = refusal_of(message)
