@@ -9,8 +9,8 @@ side (4 ms at 16 kHz, where soxr withholds 37) and is flat to 0.95 of the slower
 Nyquist frequency. On the recorded clip whose hosted marks are known, the speech
 probability it leads to differs from that of soxr's best quality by 0.0006 on average
 and 0.03 at most, as much as soxr's qualities differ among themselves. A filter of
-1 ms has either aliases or a duller top, which the network hears: 0.23 at most, and
-marks that are one hop off.
+1 ms either lets aliases through, and one of the six marks is a hop off, or has a
+duller top, and a probability is up to 0.2 off.
 """
 
 from __future__ import annotations
