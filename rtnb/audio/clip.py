@@ -144,6 +144,7 @@ class Clip:
         Returns
         -------
         Clip
+            As long as the bytes are.
 
         Raises
         ------
@@ -192,6 +193,7 @@ class Clip:
         Returns
         -------
         Clip
+            As long as asked for, to the nearest sample.
 
         Raises
         ------
