@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rtnb.audio import Clip
-    from rtnb.session import Session
+    from rtnb.session.session import Session
     from rtnb.session.turn import Latency, Segment, ToolCall, Turn
     from rtnb.usage import Cost, Usage
 
@@ -37,7 +37,7 @@ PLAYER_LIMIT_S: Final = 60.0
 """Longest clip that gets a player: a minute adds 3.8 MB to the notebook."""
 
 TURN: Final = ("rtnb.session.turn", "Turn")
-SESSION: Final = ("rtnb.session", "Session")
+SESSION: Final = ("rtnb.session.session", "Session")
 """Module and name of what shows itself, so that neither need be loaded before."""
 
 FITTING_MS: Final = 40.0
@@ -389,7 +389,10 @@ def _aligned(column: str) -> str:
 def _session_heading(session: Session) -> str:
     turns = len(session.turns)
     count = "1 turn" if turns == 1 else f"{turns} turns"
-    return f"Session with {_plain(session.model)}: {count}, {session.usage.total_tokens:,} tokens, {session.cost}"
+    billed = "" if session.billed else ", which here is not billed"
+    tokens = f"{session.usage.total_tokens:,} tokens"
+    model = _plain(session.model)
+    return f"Session with {model}: {count}, {tokens}, {session.cost}{billed}"
 
 
 # -- text that was said ------------------------------------------------------------------

@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 
 from rtnb import display
 from rtnb.audio import Clip
-from rtnb.session import turn as real
+from rtnb.session import session, turn
 from rtnb.session.turn import Latency, Segment, ToolCall
 from rtnb.usage import (
     Cost,
@@ -85,11 +85,12 @@ class Turn:
 class Session:
     turns: list = field(default_factory=list)
     model: str = "gpt-realtime"
+    billed: bool = True
     usage: Usage = field(default_factory=Usage)
     cost: Cost = field(default_factory=Cost)
 
 
-Turn.__module__, Session.__module__ = "rtnb.session.turn", "rtnb.session"
+Turn.__module__, Session.__module__ = "rtnb.session.turn", "rtnb.session.session"
 
 
 def spoken(**other):
@@ -133,9 +134,13 @@ def test_matplotlib_waits_for_the_first_picture():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_stand_in_has_what_the_real_turn_has():
-    names = {field.name for field in fields(Turn)} | {"done"}
-    assert names <= set(dir(real.Turn))
+@pytest.mark.parametrize(
+    ("stand_in", "real"), [(Turn, turn.Turn), (Session, session.Session)]
+)
+def test_the_stand_in_is_called_and_has_what_the_real_one_has(stand_in, real):
+    assert {field.name for field in fields(stand_in)} <= set(dir(real))
+    assert stand_in.__module__ == real.__module__
+    assert stand_in.__name__ == real.__name__
 
 
 # -- a turn ------------------------------------------------------------------------------
@@ -296,6 +301,12 @@ def test_a_session_in_plain_text_has_a_line_per_turn():
     assert lines[0] == "Session with gpt-realtime: 2 turns, 1,234 tokens, $0.00"
     assert lines[1] == "    1  What did you hear? → I heard half a second of a tone."
     assert lines[2] == f"    2  {'x' * 99}…"
+
+
+def test_a_session_says_when_its_cost_is_hypothetical():
+    free = Session(cost=Cost(0.5), billed=False)
+    assert "$0.500, which here is not billed" in display.session_text(free)
+    assert "which here is not billed" in display.session_html(free)
 
 
 def test_a_session_before_the_first_word():
