@@ -579,8 +579,6 @@ def _keep_extras(value: Any, raw: Any) -> None:
         for one, raw_one in zip(value, raw, strict=True):
             _keep_extras(one, raw_one)
     elif isinstance(raw, dict) and isinstance(value, msgspec.Struct):
-        if isinstance(value, UnknownObject):
-            return
         shape = _shape(type(value))
         beyond = {key: given for key, given in raw.items() if key not in shape.known}
         if beyond:

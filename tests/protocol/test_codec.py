@@ -261,6 +261,11 @@ def test_an_unknown_part_leaves_its_event_known():
         ({"model": 7}, ev.RealtimeSession(), {"model": 7}),
         ({"tools": None, "id": "s"}, ev.RealtimeSession(id="s"), {"tools": None}),
         ({"truncation": {"type": "new"}}, ev.RealtimeSession(), {"truncation": ...}),
+        (
+            {"truncation": {"type": "new", "retention_ratio": 0.5}},
+            ev.RealtimeSession(),
+            {"truncation": ...},
+        ),
         ({"audio": ["new"]}, ev.RealtimeSession(), {"audio": ["new"]}),
     ],
 )
