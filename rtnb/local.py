@@ -17,6 +17,7 @@ import queue
 import subprocess
 import sys
 import threading
+import weakref
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -122,7 +123,7 @@ def start_gateway(
     if responder is not None:
         arguments += ["--responder", _importable(responder)]
     gateway = launch([sys.executable, *arguments], timeout=timeout)
-    atexit.register(gateway.close)
+    _started.add(gateway)
     return gateway
 
 
@@ -164,7 +165,7 @@ def _read_output(
     process: subprocess.Popen[bytes], first: queue.SimpleQueue[bytes]
 ) -> None:
     """Hand the first line on; read the rest, so that the pipe cannot fill."""
-    assert process.stdout is not None  # noqa: S101 - opened as a pipe above
+    assert process.stdout is not None
     with process.stdout as output:
         first.put(output.readline())
         for _ in output:
@@ -172,7 +173,7 @@ def _read_output(
 
 
 def _read_log(process: subprocess.Popen[bytes], tail: deque[str]) -> None:
-    assert process.stderr is not None  # noqa: S101 - opened as a pipe above
+    assert process.stderr is not None
     with process.stderr as lines:
         for line in lines:
             tail.append(line.decode("utf-8", "replace").rstrip())
@@ -214,6 +215,15 @@ def _importable(responder: str | Callable[..., Any]) -> str:
             'answers.py) and give responder="answers:FUNCTION"'
         )
     return f"{module}:{name}"
+
+
+_started: weakref.WeakSet[LocalGateway] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    for gateway in list(_started):
+        gateway.close()
 
 
 _shared: LocalGateway | None = None

@@ -137,7 +137,7 @@ class Tool:
                 arguments or "{}", type=self.arguments, strict=False
             )
         except msgspec.DecodeError as error:
-            return _error(f"the arguments do not fit: {error}")
+            return error_output(f"the arguments do not fit: {error}")
         given = {
             name: value
             for name, value in msgspec.structs.asdict(values).items()
@@ -155,7 +155,7 @@ class Tool:
             work.cancel()
             alarm.cancel()
         log.warning("tool.timeout", extra={"rtnb.tool": self.definition.name})
-        return _error(f"no result within {self.timeout:g} s")
+        return error_output(f"no result within {self.timeout:g} s")
 
     def _start(self, given: dict[str, Any]) -> concurrent.futures.Future[str]:
         if inspect.iscoroutinefunction(self.function):
@@ -192,7 +192,7 @@ class Tool:
     def _failure(self, error: BaseException) -> str:
         name = self.definition.name
         log.warning("tool.failed", exc_info=error, extra={"rtnb.tool": name})
-        return _error(f"{type(error).__name__}: {error}")
+        return error_output(f"{type(error).__name__}: {error}")
 
 
 # -- arguments and their schema ----------------------------------------------------------
@@ -343,5 +343,6 @@ def _builtins(value: Any) -> Any:
     return str(value)
 
 
-def _error(message: str) -> str:
+def error_output(message: str) -> str:
+    """Output that tells the model what went wrong."""
     return msgspec.json.encode({"error": message[:MAX_OUTPUT_CHARACTERS]}).decode()

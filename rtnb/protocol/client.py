@@ -251,6 +251,8 @@ class ClientMachine:
         The effective settings; None before ``session.created``.
     requested : dict
         What accepted updates asked for, merged, as on the wire.
+    accepted : str or None
+        Event id of the update of ours that the last ``session.updated`` answered.
     items : dict of str to ItemState
         Every item by its id, those of responses beside the conversation too.
     responses : dict of str to ResponseState
@@ -278,6 +280,7 @@ class ClientMachine:
     def __init__(self, *, max_audio_bytes: int = MAX_AUDIO_BYTES) -> None:
         self.session: ev.SessionConfig | None = None
         self.requested: dict[str, Any] = {}
+        self.accepted: str | None = None
         self.items: dict[str, ItemState] = {}
         self.responses: dict[str, ResponseState] = {}
         self.marks: deque[Mark] = deque(maxlen=REMEMBERED_FACTS)
@@ -441,9 +444,10 @@ class ClientMachine:
 
     def _session_updated(self, event: ev.SessionUpdated) -> None:
         self.session = event.session
+        self.accepted = None
         if self._updates:
-            _, accepted = self._updates.popitem(last=False)
-            self.requested = merged(self.requested, to_dict(accepted.session))
+            self.accepted, update = self._updates.popitem(last=False)
+            self.requested = merged(self.requested, to_dict(update.session))
 
     def _error(self, event: ev.Error) -> None:
         detail = event.error

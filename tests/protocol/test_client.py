@@ -425,6 +425,9 @@ def test_what_was_asked_for_counts_once_it_is_accepted():
     assert machine.requested == {}
     told(machine, "session.updated", session=SESSION | {"instructions": "Sing."})
     assert machine.requested == {"type": "realtime", "instructions": "Sing."}
+    assert machine.accepted == "rtnb_1"
+    told(machine, "session.updated", session=SESSION | {"instructions": "Sing."})
+    assert machine.accepted is None
     assert machine.effective["instructions"] == "Sing."
 
 
