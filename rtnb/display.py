@@ -36,8 +36,8 @@ FOLLOW_LIMIT_S: Final = 600.0
 PLAYER_LIMIT_S: Final = 60.0
 """Longest clip that gets a player: a minute adds 3.8 MB to the notebook."""
 
-TURN: Final = ("rtnb.session.turn", "Turn")
-SESSION: Final = ("rtnb.session.session", "Session")
+TURN: Final = ("rtnb.session", "Turn")
+SESSION: Final = ("rtnb.session", "Session")
 """Module and name of what shows itself, so that neither need be loaded before."""
 
 FITTING_MS: Final = 40.0

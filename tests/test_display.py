@@ -90,7 +90,7 @@ class Session:
     cost: Cost = field(default_factory=Cost)
 
 
-Turn.__module__, Session.__module__ = "rtnb.session.turn", "rtnb.session.session"
+Turn.__module__ = Session.__module__ = "rtnb.session"
 
 
 def spoken(**other):
@@ -548,7 +548,7 @@ class Turn:
     status: str = "answering"
     done: bool = False
     error: object = None
-Turn.__module__ = "rtnb.session.turn"
+Turn.__module__ = "rtnb.session"
 display.register(get_ipython())
 turn = Turn()
 """,
