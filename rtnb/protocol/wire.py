@@ -3,7 +3,7 @@
 Python names are the wire's names. A field that was not given is ``msgspec.UNSET`` and is
 not written; ``None`` is the wire's ``null``. Values are frozen and compare by their
 fields. What a peer sent beyond the fields is kept beside them, see
-:func:`rtnb.protocol.codec.extras`.
+:func:`rtnb.protocol.lossless.extras`.
 """
 
 from __future__ import annotations
