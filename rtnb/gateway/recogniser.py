@@ -1,14 +1,42 @@
-"""Speech to text in worker processes."""
+"""Speech to text, off the event loop and off its interpreter lock.
+
+A small pool of worker processes (`rtnb.gateway.recogniser_worker`) keeps the decoders
+loaded. An utterance takes a worker when it begins and hands it audio while it is spoken,
+so little is left to do at its end; when all are busy it waits for one. Workers end when
+their standard input does, so a killed gateway leaves none behind.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib.util
+import json
+import logging
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from rtnb.errors import MissingExtra
+from rtnb.audio import pcm16_encode
+from rtnb.errors import EngineError, MissingExtra
+from rtnb.gateway.recogniser_worker import (
+    AUDIO,
+    CANCEL,
+    END,
+    HEADER,
+    PHRASES,
+    SAMPLE_RATE,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
     from rtnb.audio import Samples
+
+log = logging.getLogger("rtnb.gateway")
+
+FINISH_TIMEOUT_S: Final = 15.0
+"""Decoding takes an eighth of the audio's time; a worker that needs this long is lost."""
 
 
 @dataclass(frozen=True)
@@ -20,36 +48,220 @@ class Transcript:
 
 
 class Recogniser:
-    """A pool of speech recognisers."""
+    """A pool of speech recognisers.
 
-    def __init__(self, *, workers: int = 2) -> None:
-        self._workers = workers
+    Parameters
+    ----------
+    phrases : iterable of str
+        What the script answers to; these are recognised best.
+    workers : int, default 2
+        Utterances that can be listened to at once; each takes about 120 MB.
+    """
+
+    def __init__(self, phrases: Iterable[str] = (), *, workers: int = 2) -> None:
+        self._phrases = tuple(phrases)
+        self._count = workers
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._workers: set[_Worker] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def available(self) -> bool:
         """Whether the recogniser is installed."""
-        return False
+        return importlib.util.find_spec("pocketsphinx") is not None
 
     async def start(self) -> None:
-        """Start and warm the workers."""
+        """Begin to start and warm the workers; returns at once."""
+        if self.available:
+            for _ in range(self._count):
+                self._keep(self._hire())
 
     def utterance(self) -> Utterance:
         """Begin an utterance."""
-        return Utterance()
+        return Utterance(self)
 
     async def close(self) -> None:
-        """End the workers."""
+        """End the workers; utterances under way fail."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.end() for worker in self._workers))
+        self._workers.clear()
+
+    async def take(self) -> _Worker:
+        """A worker of one's own, as soon as one is idle."""
+        return await self._idle.get()
+
+    def give_back(self, worker: _Worker) -> None:
+        """Let the worker serve others; one that died is replaced."""
+        if worker.alive:
+            self._idle.put_nowait(worker)
+            return
+        self._workers.discard(worker)
+        log.warning("recogniser.restarted")
+        self._keep(worker.end())
+        self._keep(self._hire())
+
+    async def _hire(self) -> None:
+        worker = await _Worker.start(self._phrases)
+        self._workers.add(worker)
+        self._idle.put_nowait(worker)
+
+    def _keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 class Utterance:
-    """One go of the user, recognised while it is spoken."""
+    """One go of the user, recognised while it is spoken.
+
+    Notes
+    -----
+    Belongs to the event loop. `feed` never waits; what no worker has taken yet is kept.
+    """
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+        self._frames: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
+        self._samples = 0
+        self._work: asyncio.Task[str] | None = None
+        if recogniser.available:
+            self._work = asyncio.create_task(self._run())
 
     def feed(self, samples: Samples) -> None:
-        """Give audio at 16 kHz; returns at once."""
+        """Give audio, float32 at 16 kHz; returns at once."""
+        self._samples += len(samples)
+        if self._work is not None:
+            self._frames.put_nowait((AUDIO, pcm16_encode(samples)))
 
-    async def finish(self, *, timeout: float = 10.0) -> Transcript:  # noqa: ASYNC109
-        """End the utterance and wait for its words."""
-        raise MissingExtra("speech recognition", "local")
+    async def finish(self, *, timeout: float = FINISH_TIMEOUT_S) -> Transcript:  # noqa: ASYNC109
+        """End the utterance and wait for its words.
+
+        Parameters
+        ----------
+        timeout : float, default 15.0
+            Seconds after which the worker is given up.
+
+        Raises
+        ------
+        MissingExtra
+            If pocketsphinx is not installed.
+        EngineError
+            If no words were recognised, or the worker failed.
+        """
+        if self._work is None:
+            raise MissingExtra("speech recognition", "local")
+        self._frames.put_nowait((END, b""))
+        try:
+            text = await asyncio.wait_for(self._work, timeout)
+        except TimeoutError:
+            raise EngineError(
+                f"no words after {timeout:g} s: the recogniser did not answer"
+            ) from None
+        seconds = self._samples / SAMPLE_RATE
+        if not text:
+            raise EngineError(
+                f"no words recognised in {seconds:.1f} s of audio: speak a whole "
+                "sentence, close to the microphone"
+            )
+        return Transcript(text, seconds)
 
     def cancel(self) -> None:
         """Forget the utterance."""
+        if self._work is not None:
+            self._work.cancel()
+
+    async def _run(self) -> str:
+        worker = await self._recogniser.take()
+        finished = False
+        try:
+            while True:
+                kind, body = await self._frames.get()
+                await worker.send(kind, body)
+                if kind == END:
+                    text = await worker.answer()
+                    finished = True
+                    return text
+        finally:
+            if not finished:
+                worker.abandon()
+            self._recogniser.give_back(worker)
+
+
+class _Worker:
+    """One process with its decoders."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._waiting = False
+        self._lost = False
+
+    @classmethod
+    async def start(cls, phrases: Iterable[str]) -> _Worker:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "rtnb.gateway.recogniser_worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        worker = cls(process)
+        await worker.send(PHRASES, json.dumps(list(phrases)).encode())
+        await worker.line()
+        return worker
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can serve; a process that was killed may take a while to end."""
+        return not self._lost and self._process.returncode is None
+
+    async def send(self, kind: bytes, body: bytes) -> None:
+        stdin = self._process.stdin
+        if stdin is None or not self.alive:
+            raise self._loss()
+        self._waiting = kind == END
+        try:
+            stdin.write(HEADER.pack(kind, len(body)) + body)
+            await stdin.drain()
+        except ConnectionError as error:
+            raise self._loss() from error
+
+    async def answer(self) -> str:
+        text = str((await self.line())["text"])
+        self._waiting = False
+        return text
+
+    async def line(self) -> dict[str, object]:
+        stdout = self._process.stdout
+        line = await stdout.readline() if stdout is not None else b""
+        if not line:
+            raise self._loss()
+        message: dict[str, object] = json.loads(line)
+        return message
+
+    def _loss(self) -> EngineError:
+        self._lost = True
+        return EngineError("the recogniser's process has ended")
+
+    def abandon(self) -> None:
+        """Free it of its utterance; one that owes an answer is ended instead."""
+        stdin = self._process.stdin
+        if self._waiting or stdin is None:
+            self._lost = True
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            return
+        stdin.write(HEADER.pack(CANCEL, 0))
+
+    async def end(self) -> None:
+        """Close its standard input, by which it ends, and wait for that."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            with contextlib.suppress(ConnectionError):
+                await self._process.stdin.wait_closed()
+        try:
+            await asyncio.wait_for(self._process.wait(), 5)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()

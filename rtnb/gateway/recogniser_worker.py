@@ -1,0 +1,183 @@
+"""A speech recogniser in a process of its own, driven over standard input and output.
+
+Started by `rtnb.gateway.recogniser`; ends when its standard input does. Frames in are
+one kind byte and a little-endian u32 length, then the bytes; lines out are JSON.
+
+.. code-block:: text
+
+    P  phrases, JSON list of strings   → {"ready": true}   (first of all, once)
+    A  audio, PCM16 mono 16 kHz        → nothing
+    E  end of the utterance            → {"text": …}
+    C  forget the utterance            → nothing
+
+Two decoders listen at once. One knows only the phrases that the script answers to, the
+other pocketsphinx's open vocabulary. The phrase is believed where both heard nearly the
+same phones; otherwise the open words stand, which are of demonstration quality.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HEADER: Final = struct.Struct("<cI")
+PHRASES, AUDIO, END, CANCEL = b"P", b"A", b"E", b"C"
+
+SAMPLE_RATE: Final = 16_000
+ADAPT_BYTES: Final = 2 * SAMPLE_RATE
+"""The first second sets the cepstral mean of the rest: a voice and a microphone differ
+from those that pocketsphinx was trained with."""
+
+AGREEMENT: Final = 0.45
+"""Most by which the phones of phrase and open words may differ, as a share. Measured on
+51 flite utterances in the grammar and 23 outside of it: the right ones differed by 0.31
+at most, the wrong ones by 0.59 at least."""
+
+STEP_BYTES: Final = 3200
+
+
+class Ears:
+    """The two decoders.
+
+    Parameters
+    ----------
+    phrases : iterable of str
+        What the script answers to; words that pocketsphinx cannot pronounce are left out
+        with their phrase.
+    """
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        from pocketsphinx import Decoder
+
+        options: dict[str, Any] = {
+            "samprate": SAMPLE_RATE,
+            "loglevel": "FATAL",
+            # The second pass costs 60 ms at the end of every turn.
+            "fwdflat": False,
+        }
+        self._open = Decoder(**options)
+        self._closed = Decoder(lm=None, **options)
+        known = [
+            p for p in map(plain, phrases) if p and all(map(self._phones, p.split()))
+        ]
+        grammar = " | ".join(known) or "hello"
+        self._closed.add_jsgf_string(
+            "phrases", f"#JSGF V1.0;\ngrammar phrases;\npublic <phrase> = {grammar};\n"
+        )
+        self._closed.activate_search("phrases")
+        self._waiting = b""
+        self._listening = False
+
+    def hear(self, data: bytes) -> None:
+        """Take audio as it is spoken."""
+        self._waiting += data
+        if not self._listening and len(self._waiting) >= ADAPT_BYTES:
+            self._begin()
+        if self._listening:
+            self._work_off()
+
+    def understand(self) -> str:
+        """End the utterance; its words, or an empty string."""
+        if not self._waiting and not self._listening:
+            return ""
+        if not self._listening:
+            self._begin()
+        self._work_off()
+        texts = []
+        for decoder in (self._open, self._closed):
+            decoder.end_utt()
+            guess = decoder.hyp()
+            texts.append(guess.hypstr if guess else "")
+        self._listening = False
+        free, phrase = texts
+        if phrase and self._difference(phrase, free) <= AGREEMENT:
+            return phrase
+        return free
+
+    def forget(self) -> None:
+        """Drop the utterance."""
+        self._waiting = b""
+        if self._listening:
+            self._open.end_utt()
+            self._closed.end_utt()
+        self._listening = False
+
+    def _begin(self) -> None:
+        first = self._waiting[:ADAPT_BYTES]
+        self._closed.start_utt()
+        self._closed.process_raw(first, no_search=True, full_utt=True)
+        self._closed.end_utt()
+        mean = self._closed.get_cmn(update=False)
+        for decoder in (self._open, self._closed):
+            decoder.set_cmn(mean)
+            decoder.start_utt()
+        self._listening = True
+
+    def _work_off(self) -> None:
+        for start in range(0, len(self._waiting), STEP_BYTES):
+            piece = self._waiting[start : start + STEP_BYTES]
+            self._open.process_raw(piece)
+            self._closed.process_raw(piece)
+        self._waiting = b""
+
+    def _phones(self, text: str) -> list[str]:
+        phones: list[str] = []
+        for word in text.split():
+            known = self._open.lookup_word(re.sub(r"\(\d+\)", "", word))
+            phones += known.split() if known else []
+        return phones
+
+    def _difference(self, phrase: str, free: str) -> float:
+        one, other = self._phones(phrase), self._phones(free)
+        return edit_distance(one, other) / max(len(one), len(other), 1)
+
+
+def plain(phrase: str) -> str:
+    """A phrase as the dictionary spells it: lower case, no punctuation."""
+    return " ".join(re.findall(r"[a-z']+", phrase.lower()))
+
+
+def edit_distance(one: list[str], other: list[str]) -> int:
+    """Insertions, deletions and replacements that turn one list into the other."""
+    row = list(range(len(other) + 1))
+    for i, mine in enumerate(one, 1):
+        diagonal, row[0] = row[0], i
+        for j, theirs in enumerate(other, 1):
+            above = row[j]
+            row[j] = min(above + 1, row[j - 1] + 1, diagonal + (mine != theirs))
+            diagonal = above
+    return row[-1]
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer frames until the source ends."""
+    ears: Ears | None = None
+    while len(header := source.read(HEADER.size)) == HEADER.size:
+        kind, length = HEADER.unpack(header)
+        body = source.read(length)
+        if kind == PHRASES:
+            ears = Ears(json.loads(body))
+            _say(sink, {"ready": True})
+        elif ears is None:
+            raise ValueError("the phrases come first")
+        elif kind == AUDIO:
+            ears.hear(body)
+        elif kind == END:
+            _say(sink, {"text": ears.understand()})
+        elif kind == CANCEL:
+            ears.forget()
+
+
+def _say(sink: BinaryIO, message: dict[str, Any]) -> None:
+    sink.write(json.dumps(message).encode() + b"\n")
+    sink.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)
