@@ -41,6 +41,7 @@ from rtnb.protocol.formats import InputDecoder, OutputEncoder
 from rtnb.protocol.ids import new_call_id, new_id
 from rtnb.protocol.validation import parse_client_event, validate_session
 from rtnb.usage import (
+    USER_AUDIO_MARKERS,
     CachedTokensDetails,
     InputTokenDetails,
     OutputTokenDetails,
@@ -48,6 +49,8 @@ from rtnb.usage import (
     Usage,
     assistant_audio_tokens,
     estimate_text_tokens,
+    estimate_tools_tokens,
+    estimate_transcript_tokens,
     user_audio_tokens,
 )
 from rtnb.vad import (
@@ -171,10 +174,10 @@ class _Entry:
             return 0, 0
         text = "".join(_text_of(part) for part in item.content)
         ms = 0.0 if self.audio is None else 1000 * len(self.audio) / SAMPLE_RATE
-        if item.role == "assistant":
-            return estimate_text_tokens(text), assistant_audio_tokens(ms)
+        if self.audio is not None and item.role == "assistant":
+            return estimate_transcript_tokens(text), assistant_audio_tokens(ms)
         if self.audio is not None:
-            return 0, user_audio_tokens(ms)
+            return USER_AUDIO_MARKERS, user_audio_tokens(ms)
         return estimate_text_tokens(text), 0
 
 
@@ -1031,10 +1034,10 @@ class ServerMachine:
         modalities = _given(config.output_modalities, self._raw["output_modalities"])
         instructions = _given(config.instructions, self._raw["instructions"]) or ""
         tools = self._tools(config)
-        head = instructions + "".join(
-            json.dumps(msgspec.to_builtins(tool)) for tool in tools
+        head = estimate_text_tokens(instructions) + estimate_tools_tokens(
+            msgspec.to_builtins(tools)
         )
-        tokens = [("", estimate_text_tokens(head) if head else 0, 0)]
+        tokens = [("", head, 0)]
         for entry in entries:
             item_id = entry.item.id if isinstance(entry.item.id, str) else ""
             tokens.append((item_id, *entry.tokens()))
@@ -1197,7 +1200,9 @@ class ServerMachine:
         texts = [_output_text(item) for item in response.output]
         if response.open is not None:
             texts.append(response.open.name + response.open.text)
-        return sum(estimate_text_tokens(text) for text in texts if text)
+        spoken = response.modality == "audio"
+        estimate = estimate_transcript_tokens if spoken else estimate_text_tokens
+        return sum(map(estimate, texts))
 
     # -- the ladder of one output item -----------------------------------------------
 
