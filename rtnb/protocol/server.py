@@ -1034,9 +1034,8 @@ class ServerMachine:
         modalities = _given(config.output_modalities, self._raw["output_modalities"])
         instructions = _given(config.instructions, self._raw["instructions"]) or ""
         tools = self._tools(config)
-        head = estimate_text_tokens(instructions) + estimate_tools_tokens(
-            msgspec.to_builtins(tools)
-        )
+        described = json.dumps(msgspec.to_builtins(tools)) if tools else ""
+        head = estimate_text_tokens(instructions) + estimate_tools_tokens(described)
         tokens = [("", head, 0)]
         for entry in entries:
             item_id = entry.item.id if isinstance(entry.item.id, str) else ""
