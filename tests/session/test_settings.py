@@ -105,7 +105,7 @@ def test_what_cannot_be_is_refused_in_words(asked, reason):
 
 
 def test_a_threshold_that_cannot_be_is_refused_when_it_is_written():
-    with pytest.raises(ConfigError, match="threshold is 1.5"):
+    with pytest.raises(ConfigError, match=r"threshold is 1\.5"):
         ServerVad(threshold=1.5)
 
 
