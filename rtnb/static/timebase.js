@@ -45,6 +45,21 @@ export class TimeBase {
   }
 
   /**
+   * The detector has seen the session's audio up to a sample: more of it than this page sent,
+   * if somebody else sends some too.
+   * @param {number} sample
+   * @param {number} time of arrival, seconds
+   */
+  seen(sample, time) {
+    if (sample > (this.#pairs.at(-1)?.sample ?? 0) + SEAM_S * SAMPLE_RATE) this.#note(sample, time);
+  }
+
+  /** @returns {number | null} the time up to which there is audio */
+  get end() {
+    return this.#pairs.at(-1)?.time ?? null;
+  }
+
+  /**
    * @param {number} sample of the session
    * @returns {number | null} seconds on the page's clock; null as long as nothing is known
    */

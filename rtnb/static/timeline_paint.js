@@ -9,10 +9,14 @@ const PAST = 0.8;
 export const HYSTERESIS = 0.15;
 
 const AXIS_HEIGHT = 20;
-const TICKS_HEIGHT = 32;
-const TICK_ROWS = 2;
+const TICK_ROWS = 3;
+const ROW_HEIGHT = 14;
+const TICKS_HEIGHT = TICK_ROWS * ROW_HEIGHT + 6;
 const STEPS = [0.2, 0.5, 1, 2, 5, 10, 20, 30];
 const FONT = "11px system-ui, sans-serif";
+
+/** Left free of labels, for the buttons. */
+const BUTTONS_WIDTH = 68;
 
 /** The waveform fills its lane at this peak; a louder one makes the scale coarser. */
 const SMALLEST_PEAK = 0.05 * FULL_SCALE;
@@ -81,11 +85,13 @@ function layout(height) {
 }
 
 /**
+ * Times and pixels. The window moves by whole pixels, so that nothing in it flickers.
  * @param {Frame} frame
  * @returns {{ x: (time: number) => number, first: number, last: number }}
  */
 function scale({ now, seconds, width }) {
-  const first = now - PAST * seconds;
+  const step = seconds / width;
+  const first = Math.round((now - PAST * seconds) / step) * step;
   return { x: (time) => ((time - first) / seconds) * width, first, last: first + seconds };
 }
 
@@ -128,7 +134,7 @@ function paintSegments(canvas, store, frame, lanes) {
   const { top } = lanes.microphone;
   const bottom = lanes.probability.top + lanes.probability.height;
   for (const { start, stop } of store.segments) {
-    const end = stop ?? now;
+    const end = stop ?? Math.max(start, Math.min(now, store.base.end ?? now));
     if (end < first) continue;
     const left = x(start);
     const wide = Math.max(1, x(end) - left);
@@ -271,7 +277,7 @@ function measure(envelope, frame, from, to, position) {
     const left = Math.max(column * step, from);
     const right = Math.min((column + 1) * step, stop);
     const found = envelope.range(position(left), position(right), { low: 0, high: 0 });
-    if (found) columns.push({ x: x(column * step), ...found });
+    if (found) columns.push({ x: Math.round(x(column * step)), ...found });
   }
   return columns;
 }
@@ -309,17 +315,37 @@ function paintTicks(canvas, store, frame, lane) {
   const { x, first } = scale(frame);
   const { colours, seconds, width } = frame;
   const free = Array(TICK_ROWS).fill(-Infinity);
-  for (const { time, label: text } of store.ticks) {
+  canvas.save();
+  canvas.beginPath();
+  canvas.rect(0, lane.top, width - BUTTONS_WIDTH, lane.height);
+  canvas.clip();
+  const labels = [];
+  canvas.fillStyle = colours.quiet;
+  for (const { time, label: name } of store.ticks) {
+    const text = shortened(name);
     const wide = ((canvas.measureText(text).width + 10) / width) * seconds;
     const row = free.findIndex((end) => end <= time);
     if (row >= 0) free[row] = time + wide;
     if (time + wide < first) continue;
-    const at = x(time);
-    canvas.fillStyle = colours.quiet;
-    canvas.fillRect(at, row === 0 ? lane.top + 2 : lane.top + 17, 1, row === 0 ? lane.height - 2 : lane.height - 17);
-    canvas.fillStyle = colours.ink;
-    if (row >= 0) canvas.fillText(text, at + 4, lane.top + 8 + 15 * row);
+    const top = lane.top + 3 + ROW_HEIGHT * (row < 0 ? TICK_ROWS : row);
+    canvas.fillRect(x(time), top, 1, lane.top + lane.height - top);
+    if (row >= 0) labels.push({ text, left: x(time) + 1, top });
   }
+  for (const { text, left, top } of labels) {
+    canvas.fillStyle = colours.ground;
+    canvas.fillRect(left, top, canvas.measureText(text).width + 6, ROW_HEIGHT - 1);
+    canvas.fillStyle = colours.ink;
+    canvas.fillText(text, left + 3, top + 6);
+  }
+  canvas.restore();
+}
+
+/**
+ * The event's name without what the lane makes plain.
+ * @param {string} name
+ */
+function shortened(name) {
+  return name.replace(/^(input_audio_buffer|conversation\.item)\./, "").replace("input_audio_", "");
 }
 
 /**

@@ -144,6 +144,11 @@ export class TimelineStore {
     drop(this.answers, ({ end }) => end !== null && end < oldest);
   }
 
+  /** @returns {boolean} whether an answer sounds */
+  get playing() {
+    return this.answers.some(({ anchors, end }) => anchors.length > 0 && end === null);
+  }
+
   /** @returns {boolean} whether the detector is within speech */
   get speaking() {
     return this.segments.at(-1)?.stop === null;
@@ -154,6 +159,7 @@ export class TimelineStore {
    * @param {number} now
    */
   #addProbabilities({ hop0, hop_ms: hopMs, p }, now) {
+    this.base.seen((hop0 + p.length) * hopMs * MS, now);
     p.forEach((value, i) => {
       const time = this.#when((hop0 + i + 1) * hopMs * MS, now);
       this.probabilities.push({ time, p: value });

@@ -41,6 +41,8 @@ class View {
   #visible = false;
   #painted = "";
   #said = 0;
+  #version = -1;
+  #changed = 0;
   /** @type {number} */
   #request = 0;
 
@@ -83,12 +85,26 @@ class View {
 
   #paintIfDirty() {
     const { store, port } = this.entry;
-    const now = port?.context?.currentTime ?? null;
+    const now = this.#moment(port?.context?.currentTime ?? null);
     const state = `${store.version} ${now} ${Boolean(port)}`;
     if (state === this.#painted) return;
     this.#painted = state;
     this.#paint(now);
     this.#summarise(now);
+  }
+
+  /**
+   * The moment to draw: it stands when a whole window has gone by without anything new.
+   * @param {number | null} now
+   */
+  #moment(now) {
+    const { store } = this.entry;
+    if (now === null) return null;
+    if (store.version !== this.#version || store.playing) {
+      this.#version = store.version;
+      this.#changed = now;
+    }
+    return Math.min(now, this.#changed + this.model.get("seconds"));
   }
 
   /** @param {number | null} now */
@@ -135,13 +151,12 @@ export function summary({ store, port }, now, threshold) {
   const segments = store.segments.length;
   const { probabilities } = store;
   const p = probabilities.length ? probabilities[probabilities.length - 1].p.toFixed(2) : "unknown";
-  const playing = store.answers.some(({ anchors, end }) => anchors.length && end === null);
   return [
     `${(now - store.origin).toFixed(0)} seconds.`,
     store.speaking ? "Speech is detected." : "No speech is detected.",
     `Speech probability ${p}, threshold ${threshold.toFixed(2)}.`,
     `${segments} speech segment${segments === 1 ? "" : "s"} so far in view.`,
-    playing ? "The answer is playing." : "No answer is playing.",
+    store.playing ? "The answer is playing." : "No answer is playing.",
   ].join(" ");
 }
 

@@ -26,7 +26,7 @@ class LiveTimeline(anywidget.AnyWidget):
     threshold : float, default 0.5
         Where the threshold line stands. The leave level is drawn 0.15 below; what the
         gateway has in effect is drawn beside it where it differs.
-    height : int, default 260
+    height : int, default 280
         Height in CSS pixels.
 
     Notes
@@ -49,7 +49,7 @@ class LiveTimeline(anywidget.AnyWidget):
     port_id = t.Unicode("").tag(sync=True)
     seconds = t.Float(12.0, min=2.0, max=60.0).tag(sync=True)
     threshold = t.Float(0.5, min=0.0, max=1.0).tag(sync=True)
-    height = t.Int(260, min=120, max=2000).tag(sync=True)
+    height = t.Int(280, min=120, max=2000).tag(sync=True)
 
     @t.default("timeline_id")
     def _new_id(self) -> str:

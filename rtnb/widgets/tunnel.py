@@ -186,6 +186,7 @@ class Tunnel:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+            await socket.close()
         self._pass_on(None)
         return socket.close_reason or ""
 

@@ -83,6 +83,16 @@ test("audio from elsewhere moves session time on as the gateway reports it", () 
   assert.ok(Math.abs(base.timeOf(18000) - 5.75) < 1e-9);
 });
 
+test("audio from elsewhere is also known by what the detector saw of it", () => {
+  const base = new TimeBase();
+  for (let i = 1; i <= 25; i++) base.own(960 * i, 10 + 0.04 * i);
+  base.seen(23808, 11);
+  assert.equal(base.end, 11);
+  base.seen(48000, 12);
+  assert.ok(Math.abs(base.timeOf(36000) - 11.5) < 1e-9);
+  assert.equal(base.end, 12);
+});
+
 /** A store that has heard some seconds of talk, starting at second 1. */
 function spoken(seconds) {
   const store = new TimelineStore();
