@@ -38,8 +38,8 @@ State: TypeAlias = Literal["ok", "missing", "broken", "note"]
 PYTHON = Version("3.11")
 """The oldest Python that rtnb runs on (``requires-python``)."""
 
-KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY")
-"""Environment variables that `connect` reads a key from."""
+KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT")
+"""Environment variables that `connect` reads; none is needed for the main job."""
 
 LAB_EXTENSIONS = {
     "ipywidgets": "@jupyter-widgets/jupyterlab-manager",
@@ -342,7 +342,9 @@ def _answer() -> str:
     seconds = perf_counter() - started
     if not turn.text:
         raise EngineError("the gateway answered without words")
-    return f"heard and answered in {seconds:.1f} s, with the start of the gateway"
+    if not turn.user_text and _version("pocketsphinx") is not None:
+        raise EngineError("the gateway recognised no word of the sample speech")
+    return f"answered in {seconds:.1f} s, the start of the gateway included"
 
 
 def _tried(
@@ -403,7 +405,9 @@ def _kernel() -> Iterator[Finding]:
 def _keys(environ: Mapping[str, str]) -> Iterator[Finding]:
     for name in KEYS:
         found = "set" if environ.get(name) else "not set"
-        yield Finding(section="Keys (optional)", name=name, state="note", found=found)
+        yield Finding(
+            section="Providers (optional)", name=name, state="note", found=found
+        )
 
 
 def _developer() -> Iterator[Finding]:
