@@ -396,8 +396,8 @@ def serve(
         If the script or the responder cannot be used.
     """
     answers = load(responder) if responder else Script.load(script)
-    voice, recogniser = Voice(), Recogniser()
-    engine = Engine(responder=answers, recogniser=recogniser, voice=voice)
+    phrases = answers.examples if isinstance(answers, Script) else ()
+    engine = Engine(responder=answers, recogniser=Recogniser(phrases), voice=Voice())
     token = token or secrets.token_urlsafe(24)
     gateway = Gateway(engine, token=token, host=host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

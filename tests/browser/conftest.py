@@ -26,6 +26,7 @@ CHROMIUM_FLAGS = [
     "--use-fake-device-for-media-stream",
 ]
 STARTUP_S = 60
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)"}}
 RUN_CELL = """async i => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
   notebook.activeCellIndex = i;
@@ -164,7 +165,8 @@ class LabPage:
             path.write_text(cells.read_text("utf-8"), "utf-8")
         else:
             nodes = [nbformat.v4.new_code_cell(source) for source in cells]
-            nbformat.write(nbformat.v4.new_notebook(cells=nodes), path)
+            notebook = nbformat.v4.new_notebook(cells=nodes, metadata=KERNEL)
+            nbformat.write(notebook, path)
         query = f"reset&token={self.lab.token}"
         self.page.goto(f"{self.lab.url}/lab/tree/{name}?{query}")
         self.page.wait_for_function(
