@@ -432,7 +432,7 @@ class TurnBook:
             state.expected -= 1
             return state
         last = self._states[-1] if self._states else None
-        if last and not (last.responses or self._loose or last.final == "failed"):
+        if last is not None and not self._loose and self._lacks_an_answer(last):
             return last
         _, state = self._begin("response")
         for item_id in self._loose:
@@ -440,6 +440,11 @@ class TurnBook:
         state.user_items.extend(self._loose)
         self._loose.clear()
         return state
+
+    @staticmethod
+    def _lacks_an_answer(state: TurnState) -> bool:
+        """Whether what the user said got no answer, and none was asked for."""
+        return not (state.responses or state.wanted or state.final == "failed")
 
     def _output_item_done(self, event: ev.ResponseOutputItemDone) -> None:
         state, item = self._by_response.get(event.response_id), event.item

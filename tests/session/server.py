@@ -120,11 +120,11 @@ class Server:
         portal().run(self._settled())
 
     async def _settled(self):
-        link = self.session._link
-        for _ in range(3):
-            while link._outbox or self.transport._steps:
-                await asyncio.sleep(0)
+        link, quiet = self.session._link, 0
+        while quiet < 10:
             await asyncio.sleep(0)
+            busy = link._outbox or self.transport._steps
+            quiet = 0 if busy else quiet + 1
 
     def types(self, *but):
         """Types of what was received, runs of appends folded into one."""

@@ -205,7 +205,7 @@ def test_what_cannot_be_is_not_sent(open_session):
     session = open_session(server, provider="openai")
     with pytest.raises(ConfigError, match="Supported values are: 'alloy'"):
         session.configure(voice="zed")
-    with pytest.raises(ConfigError, match="threshold is 1.5"):
+    with pytest.raises(ConfigError, match=r"threshold is 1.5"):
         session.configure(turn_detection=ServerVad(threshold=1.5))
     assert server.received == []
     assert session.say("hello").wait(PATIENCE_S).status == "done"
