@@ -37,6 +37,8 @@ NAMES: Final = frozenset(
 """What a string may name."""
 
 _RULE_KEYS: Final = frozenset({"name", "on", "match", "then", "examples"})
+_GAP: Final = re.compile(r"(?:^|[(\[|])\s*(?:[|)\]]|$)")
+"""Where one of several alternatives would be empty."""
 _EXAMPLE: Final = re.compile(r"(?:[a-z']+|<number>|[()|\[\]\s])+")
 
 
@@ -199,6 +201,8 @@ class RuleReader:
                 return Say(self._template(text, groups))
             case {"say": str(text), **none} if not none:
                 return Say(self._template(text, groups))
+            case {"wait": bool()}:
+                raise self._no_action(step)
             case {"wait": int() | float() as seconds, **none} if not none:
                 return self._pause(seconds)
             case {"call": str(name), "arguments": dict(arguments), **none} if not none:
@@ -207,11 +211,14 @@ class RuleReader:
             case {"call": str(name), **none} if not none:
                 return Call(self._template(name, groups), None)
             case _:
-                raise self._error(
-                    f"{step!r} is no action: write a string to say, "
-                    '{ say = "…" }, { wait = seconds } or '
-                    '{ call = "tool", arguments = {…} }'
-                )
+                raise self._no_action(step)
+
+    def _no_action(self, step: object) -> ConfigError:
+        return self._error(
+            f"{step!r} is no action: write a string to say, "
+            '{ say = "…" }, { wait = seconds } or '
+            '{ call = "tool", arguments = {…} }'
+        )
 
     def _pause(self, seconds: float) -> Pause:
         try:
@@ -249,7 +256,7 @@ class RuleReader:
                 pass
 
     def _example(self, text: str) -> str:
-        if not _EXAMPLE.fullmatch(text) or not _balanced(text):
+        if not _EXAMPLE.fullmatch(text) or _GAP.search(text) or not _balanced(text):
             raise self._error(
                 f"the example {text!r} cannot be spoken: write lower-case words, "
                 "( | ) for either, [ ] for perhaps and <number> for a number"
