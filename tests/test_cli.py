@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -84,14 +85,16 @@ def test_python_m_rtnb_is_the_command():
 
 
 def test_ctrl_c_is_130():
+    """A terminal sends it to the whole process group."""
     with subprocess.Popen(
         [sys.executable, "-m", "rtnb", "serve"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as process:
         ready = json.loads(process.stdout.readline() or "{}")
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         rest, complaint = process.communicate(timeout=20)
     assert ready.get("event") == "ready", complaint
     assert process.returncode == cli.INTERRUPTED

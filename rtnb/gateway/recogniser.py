@@ -205,6 +205,7 @@ class _Worker:
             "rtnb.gateway.recogniser_worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the gateway, which ends its workers
         )
         worker = cls(process)
         await worker.send(PHRASES, json.dumps(list(phrases)).encode())

@@ -17,6 +17,7 @@ same phones; otherwise the open words stand, which are of demonstration quality.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import struct
@@ -180,4 +181,9 @@ def _say(sink: BinaryIO, message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    # unbuffered, so nothing is left to write when nobody reads any more
+    with (
+        open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
+        contextlib.suppress(BrokenPipeError),
+    ):
+        serve(sys.stdin.buffer, output)
