@@ -266,14 +266,14 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         ]
 
     def _link(self) -> None:
-        """Tie the controls to the page (browser side) and to the session."""
+        """Tie the controls to the page and to the session."""
+        # A choice is known to the page only by its index, so it goes through the kernel.
+        widgets.link((self.mode, "value"), (self.port, "mode"))
+        widgets.link((self.microphone, "value"), (self.port, "device"))
         for control, trait in (
-            (self.mode, "mode"),
-            (self.microphone, "device"),
             (self.echo_cancellation, "echo_cancellation"),
             (self.noise_suppression, "noise_suppression"),
         ):
-            setattr(self.port, trait, control.value)
             widgets.jslink((control, "value"), (self.port, trait))
         self.timeline.threshold = self.threshold.value
         widgets.jslink((self.threshold, "value"), (self.timeline, "threshold"))
