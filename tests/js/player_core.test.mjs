@@ -73,6 +73,7 @@ test("the next item follows the last without a pause, and the counter begins ane
   listener.pull(256);
   assert.deepEqual(listener.heard.slice(0, 256), [...upTo(200), ...upTo(56)]);
   assert.deepEqual(listener.core.progress, { itemId: "b", position: 56 });
+  assert.deepEqual(listener.of("ended"), [{ itemId: "a", position: 200, at: 200 }]);
   assert.deepEqual(listener.of("anchor"), [
     { itemId: "a", position: 0, at: 0 },
     { itemId: "b", position: 0, at: 200 },

@@ -33,6 +33,8 @@ test("a single loud sample shows wherever its bin is asked for", () => {
   envelope.add(0, pcm);
   assert.equal(envelope.range(5400, 5520, { low: 0, high: 0 }).high, 32767);
   assert.equal(envelope.range(5520, 12000, { low: 0, high: 0 }).high, 0);
+  assert.equal(envelope.range(5300, 5401, { low: 0, high: 0 }).high, 32767);
+  assert.equal(envelope.range(5519, 5521, { low: 0, high: 0 }).high, 32767);
 });
 
 test("a bounded envelope forgets the oldest, and says so", () => {
@@ -63,6 +65,12 @@ test("session time follows the page's own samples, also over a pause", () => {
   near(48001, 20 + 1 / 24000);
   near(96000, 22);
   near(98400, 22.1);
+});
+
+test("an hour of talk is one stretch, so its beginning is still known", () => {
+  const base = new TimeBase();
+  for (let i = 1; i <= 90000; i++) base.own(960 * i, 5 + 0.04 * i);
+  assert.ok(Math.abs(base.timeOf(24000) - 6) < 1e-6);
 });
 
 test("the gateway's count shifts it, and what is still on its way does not", () => {
