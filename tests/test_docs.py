@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from numpydoc.validate import validate
 
 import rtnb
 
@@ -117,6 +119,33 @@ def test_every_public_name_is_shown_in_use(name):
     ]
     used = re.compile(rf"\b{name}\b")
     assert any(used.search(text) for text in texts)
+
+
+def public_functions() -> list[str]:
+    """Functions of the package, of its public modules, and methods of its classes."""
+    owners = {"rtnb": rtnb} | {
+        f"rtnb.{name}": getattr(rtnb, name) for name in rtnb.__all__
+    }
+    return sorted(
+        f"{owner}.{name}"
+        for owner, value in owners.items()
+        if inspect.ismodule(value) or inspect.isclass(value)
+        for name in getattr(value, "__all__", vars(value))
+        if not name.startswith("_") and is_function_of_ours(getattr(value, name))
+    )
+
+
+def is_function_of_ours(value: object) -> bool:
+    return inspect.isroutine(value) and value.__module__.startswith("rtnb")
+
+
+@pytest.mark.parametrize("name", public_functions())
+def test_public_functions_document_the_parameters_they_have(name):
+    """PR01 one is missing, PR02 one does not exist, PR03 they are in another order."""
+    errors = dict(validate(name)["errors"])
+    assert {
+        code: errors[code] for code in errors.keys() & {"PR01", "PR02", "PR03"}
+    } == {}
 
 
 def test_binder_opens_the_quick_start_on_a_python_we_support():
