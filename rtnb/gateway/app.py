@@ -31,6 +31,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from typing_extensions import override
 
+from rtnb.audio import EXAMPLES, transcript_of
 from rtnb.gateway.conversation import Conversation, Engine
 from rtnb.gateway.media import MediaPort
 from rtnb.gateway.recogniser import Recogniser
@@ -396,7 +397,9 @@ def serve(
         If the script or the responder cannot be used.
     """
     answers = load(responder) if responder else Script.load(script)
-    phrases = answers.examples if isinstance(answers, Script) else ()
+    # What tutorials say is recognised best: the script's lines and the sample speech.
+    script_lines = answers.examples if isinstance(answers, Script) else ()
+    phrases = (*script_lines, *map(transcript_of, EXAMPLES))
     engine = Engine(responder=answers, recogniser=Recogniser(phrases), voice=Voice())
     token = token or secrets.token_urlsafe(24)
     gateway = Gateway(engine, token=token, host=host)
