@@ -38,7 +38,7 @@ WORDS_SECONDS: Final = 3.0
 """How long a turn that was answered waits for the transcript of what was said."""
 
 SPEECH_SECONDS: Final = 2.0
-"""How long after the end of a clip the turn detector may report speech in it."""
+"""How long after a server has taken in a clip it may report speech in it."""
 
 ANSWER_SECONDS: Final = 10.0
 """How long an answer that the server owes may take to begin."""
@@ -64,13 +64,17 @@ class RunTool:
     call: ToolCall
 
 
+LookFor: TypeAlias = Literal["words", "fence", "speech", "answer"]
+"""The transcript, the end of a clip at the server, speech in it, an answer."""
+
+
 @dataclass(frozen=True)
 class Look:
     """Call `TurnBook.look` in so many seconds."""
 
     state: TurnState
     seconds: float
-    why: Literal["words", "speech", "answer"]
+    why: LookFor
 
 
 Action: TypeAlias = Post | RunTool | Look
@@ -144,6 +148,7 @@ class TurnBook:
         self._commits: deque[_Commit] = deque()
         self._buffer_start_ms = 0.0
         self._foreign = False
+        self._fences: dict[str, TurnState] = {}
         self._loose: list[str] = []
         self._actions: list[Action] = []
         self._now = 0.0
@@ -158,6 +163,7 @@ class TurnBook:
             ev.ConversationItemRetrieved: self._item_retrieved,
             ev.ConversationItemInputAudioTranscriptionCompleted: self._words,
             ev.ConversationItemInputAudioTranscriptionFailed: self._no_words,
+            ev.SessionUpdated: self._session_updated,
             ev.ResponseCreated: self._response_created,
             ev.ResponseOutputItemDone: self._output_item_done,
             ev.ResponseDone: self._response_done,
@@ -195,7 +201,11 @@ class TurnBook:
         state.clip_span = (start_ms, math.inf)
 
     def clip_ends(self, state: TurnState, now: float) -> list[Action]:
-        """Note that the clip, and the silence after it, have been sent."""
+        """Note that the clip, and the silence after it, have been sent.
+
+        An update that changes nothing goes after it: its answer says that the server
+        has taken the clip in, so speech in it is told about then, or soon after.
+        """
         self._now = now
         end_ms = self._machine.tape.end_ms
         state.sending = False
@@ -203,8 +213,10 @@ class TurnBook:
         if self._detection() is None:
             self._commit(state)
         else:
-            self._look_later(state, SPEECH_SECONDS, "speech")
-            self._maybe_finish(state)
+            settings = type(self._machine.session or ev.RealtimeSession())()
+            state.fence = self._post(ev.SessionUpdate(session=settings), None)
+            self._fences[state.fence] = state
+            self._look_later(state, ANSWER_SECONDS, "fence")
         return self._taken()
 
     def commit(self, now: float) -> tuple[Turn, list[Action]]:
@@ -254,6 +266,8 @@ class TurnBook:
         match look.why:
             case "words":
                 state.patience = False
+            case "fence":
+                self._pass_fence(state.fence)
             case "speech":
                 self._look_for_speech(state)
             case "answer" if state in self._expected:
@@ -283,8 +297,21 @@ class TurnBook:
         state.uncommitted.add(event.item_id)
         state.segments.append(Segment(event.audio_start_ms))
 
-    def _clip_at(self, ms: float) -> TurnState | None:
-        """Turn whose clip was being sent at that time of the session."""
+    def _session_updated(self, event: ev.SessionUpdated) -> None:  # noqa: ARG002 - every handler is called alike
+        self._pass_fence(self._machine.accepted)
+
+    def _pass_fence(self, event_id: str | None) -> None:
+        """Give speech in a clip that the server has taken in a last moment."""
+        state = self._fences.pop(event_id or "", None)
+        if state is not None:
+            state.fence = None
+            self._look_later(state, SPEECH_SECONDS, "speech")
+            self._maybe_finish(state)
+
+    def _clip_at(self, audio_start_ms: int) -> TurnState | None:
+        """Turn in whose clip speech began; the kept audio may begin before it."""
+        padding = getattr(self._detection(), "prefix_padding_ms", UNSET)
+        ms = audio_start_ms + (padding if isinstance(padding, int) else 0)
         for state in reversed(self._states):
             if state.clip_span and state.clip_span[0] <= ms < state.clip_span[1]:
                 return state
@@ -568,6 +595,7 @@ class TurnBook:
     def _error(self, event: ev.Error) -> None:
         detail = event.error
         event_id = detail.event_id or None
+        self._pass_fence(event_id)
         if self._asked is not None and event_id == self._asked.event_id:
             self._refused(self._asked, detail)
         elif event_id is not None and event_id in self._by_event:
@@ -623,6 +651,7 @@ class TurnBook:
     def _ended(self, state: TurnState) -> bool:
         going_on = (
             state.sending
+            or state.fence
             or state.uncommitted
             or state.wanted
             or state.expected
@@ -704,7 +733,7 @@ class TurnBook:
         self,
         state: TurnState,
         seconds: float,
-        why: Literal["words", "speech", "answer"],
+        why: LookFor,
     ) -> None:
         self._actions.append(Look(state, seconds, why))
 

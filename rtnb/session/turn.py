@@ -122,6 +122,12 @@ class TurnState:
     ----------
     sending : bool
         Whether its clip is still being sent.
+    fence : str or None
+        Event whose answer says that the server has taken the clip in.
+    looked : bool
+        Whether the clip without speech had its last moment.
+    patience : bool or None
+        Whether it waits for a transcript; None: not yet, False: no more.
     clip_span : tuple of float or None
         From where to where its clip goes, milliseconds of the session; the end is
         infinite while it is being sent.
@@ -148,10 +154,10 @@ class TurnState:
     kind: Kind
     begun_at: float
     sending: bool = False
+    fence: str | None = None
     clip_span: tuple[float, float] | None = None
     looked: bool = False
     patience: bool | None = None
-    respond: bool = False
     cancelled: bool = False
     expected: int = 0
     wanted: int = 0

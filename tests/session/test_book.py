@@ -246,6 +246,19 @@ def test_speech_in_a_clip_belongs_to_its_turn_and_can_be_cut_into_several(
     assert turn.input_audio.peak == pytest.approx(0.25, abs=1e-3)
 
 
+def test_the_audio_kept_from_before_a_clip_does_not_make_it_another_s(
+    open_session, clock
+):
+    server = Server("One.", "Two.")
+    session = open_session(server, clock=clock)
+    first = session.send_audio(CLIP, realtime=False)
+    second = session.send_audio(CLIP, realtime=False)
+    server.settle()
+    server.tell(*server.speech("item_1", 0, 900))
+    server.tell(*server.speech("item_2", 1700 - 200, 2600))
+    assert [turn.wait(PATIENCE_S).text for turn in (first, second)] == ["One.", "Two."]
+
+
 def test_speech_after_the_clip_is_another_turn(open_session, clock):
     server = Server("One.", "Two.")
     session = open_session(server, clock=clock)
@@ -262,9 +275,28 @@ def test_a_clip_without_speech_says_so(open_session, clock):
     turn = session.send_audio(CLIP, realtime=False)
     server.settle()
     assert not turn.done
-    clock.advance(2.0)
+    clock.advance(2.0, sleepers=2)
     assert turn.wait(PATIENCE_S).status == "done"
     assert turn.notes[0].startswith("the turn detector found no speech")
+
+
+def test_a_server_that_refuses_even_an_empty_update_is_waited_for_alike(
+    open_session, clock
+):
+    server = Server()
+    server.refusals["session.update"] = {}
+    turn = open_session(server, clock=clock).send_audio(CLIP, realtime=False)
+    clock.advance(2.0, sleepers=2)
+    assert turn.wait(PATIENCE_S).notes[0].startswith("the turn detector found")
+
+
+def test_a_server_that_does_not_answer_at_all_is_given_up(open_session, clock):
+    server = Server()
+    server.on_session_update = lambda event: []
+    turn = open_session(server, clock=clock).send_audio(CLIP, realtime=False)
+    clock.advance(10.0)
+    clock.advance(2.0)
+    assert turn.wait(PATIENCE_S).notes[0].startswith("the turn detector found")
 
 
 def test_speech_that_does_not_end_in_the_clip_says_so(open_session, clock):
@@ -273,7 +305,7 @@ def test_speech_that_does_not_end_in_the_clip_says_so(open_session, clock):
     turn = session.send_audio(CLIP, realtime=False)
     server.settle()
     server.tell(server.started("item_1", 0))
-    clock.advance(2.0)
+    clock.advance(2.0, sleepers=2)
     assert turn.wait(PATIENCE_S).notes[0].startswith("speech began and did not end")
 
 
