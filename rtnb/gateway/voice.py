@@ -201,6 +201,7 @@ def stretched(samples: Samples, factor: float) -> Samples:
 _SYNCHRONOUS = 2
 _DO_NOT_EXIT = 0x8000
 _UTF8 = 1
+_END_PAUSE = 0x1000  # so that clauses spoken one by one sound like the whole
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _EVENT_END, _EVENT_WORD = 0, 1
 
@@ -264,7 +265,8 @@ class _Espeak:
             library.espeak_SetParameter(_RANGE, timbre.range, 0)
             # A NUL would end the text unread.
             data = text.replace("\0", " ").encode() + b"\0"
-            code = library.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
+            flags = _UTF8 | _END_PAUSE
+            code = library.espeak_Synth(data, len(data), 0, 1, 0, flags, None, None)
             if code != 0:
                 raise EngineError(f"espeak-ng could not speak: code {code}")
             pcm, marks = b"".join(self._pcm), self._marks

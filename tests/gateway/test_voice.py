@@ -76,7 +76,13 @@ def test_the_ten_voices_are_ten():
 @pytest.mark.parametrize("speed", [0.25, 0.5, 0.75, 1.25, 1.5])
 def test_speed_divides_the_duration(speed):
     usual, paced = len(sound(spoken())), len(sound(spoken(speed=speed)))
-    assert paced * speed == pytest.approx(usual, rel=0.12)
+    assert paced * speed == pytest.approx(usual, rel=0.1)
+
+
+def test_clauses_one_by_one_last_as_long_as_the_whole():
+    clauses = ["Hello there,", "my friend.", "This is good;", "is it not?", "Yes."]
+    apart = sum(len(sound(spoken(clause))) for clause in clauses)
+    assert apart == pytest.approx(len(sound(spoken(" ".join(clauses)))), rel=0.02)
 
 
 def test_stretching_keeps_the_pitch():
