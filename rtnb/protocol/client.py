@@ -428,6 +428,25 @@ class ClientMachine:
         return {} if self.session is None else to_dict(self.session)
 
     @property
+    def input_format(self) -> ev.AudioFormat | msgspec.UnsetType:
+        """Format in which audio is sent."""
+        audio = getattr(self.session, "audio", UNSET)
+        heard = getattr(audio, "input", UNSET)
+        wire_format: ev.AudioFormat | msgspec.UnsetType = getattr(
+            heard, "format", UNSET
+        )
+        return wire_format
+
+    def audio_format(self, item: ItemState) -> ev.AudioFormat | msgspec.UnsetType:
+        """Format of an item's audio: its response's, else the session's."""
+        if getattr(item.wire, "role", None) == "user":
+            return self.input_format
+        response = self.responses.get(item.response_id or "")
+        return _output_format(response and response.wire) or _output_format(
+            self.session
+        )
+
+    @property
     def model(self) -> str | None:
         """Model of the session, where it has one."""
         model = getattr(self.session, "model", UNSET)
@@ -693,18 +712,10 @@ class ClientMachine:
             oldest.audio = bytearray()
 
     def _bytes_per_ms(self, item: ItemState) -> int:
-        """Rate of an item's audio: of its response's format, else of the session's."""
-        audio = getattr(self.session, "audio", UNSET)
-        if getattr(item.wire, "role", None) == "user":
-            return self._input_bytes_per_ms()
-        response = self.responses.get(item.response_id or "")
-        if response is not None and response.wire.audio:
-            audio = response.wire.audio
-        return _bytes_per_ms(getattr(audio, "output", UNSET))
+        return _bytes_per_ms(self.audio_format(item))
 
     def _input_bytes_per_ms(self) -> int:
-        audio = getattr(self.session, "audio", UNSET)
-        return _bytes_per_ms(getattr(audio, "input", UNSET))
+        return _bytes_per_ms(self.input_format)
 
     def _transcriber(self) -> str | None:
         audio = getattr(self.session, "audio", UNSET)
@@ -746,11 +757,16 @@ def _kind(part: ev.Part) -> str:
             return str(part.raw.get("type", ""))
 
 
-def _bytes_per_ms(direction: object) -> int:
-    """Rate of the format of an `AudioInput`, `AudioOutput` or `ResponseAudioOutput`."""
-    in_g711 = isinstance(
-        getattr(direction, "format", UNSET), ev.AudioPcmu | ev.AudioPcma
-    )
+def _output_format(
+    of: ev.Response | ev.SessionConfig | None,
+) -> ev.AudioFormat | msgspec.UnsetType:
+    output = getattr(getattr(of, "audio", UNSET), "output", UNSET)
+    wire_format: ev.AudioFormat | msgspec.UnsetType = getattr(output, "format", UNSET)
+    return wire_format
+
+
+def _bytes_per_ms(wire_format: ev.AudioFormat | msgspec.UnsetType) -> int:
+    in_g711 = isinstance(wire_format, ev.AudioPcmu | ev.AudioPcma)
     return G711_BYTES_PER_MS if in_g711 else PCM_BYTES_PER_MS
 
 

@@ -539,7 +539,7 @@ class Session:
         sound = wire_audio(
             audio,
             sample_rate,
-            wire_format=getattr(self._input(), "format", UNSET),
+            wire_format=self._machine.input_format,
             detection=getattr(self._input(), "turn_detection", None) or None,
         )
         with self._lock:

@@ -14,7 +14,6 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from msgspec import UNSET
 from typing_extensions import override
 
 from rtnb.audio import Clip, alaw_decode, ulaw_decode
@@ -309,11 +308,8 @@ class Turn:
     def audio(self) -> Clip | None:
         """The answer's sound; None if there is none, or it is no longer kept."""
         with self._lock:
-            formats = {
-                response.id: _output_format(response) for response in self.responses
-            }
             pieces = [
-                (item.audio, formats.get(item.response_id or ""))
+                (item.audio, self._machine.audio_format(item))
                 for item in self._answers()
             ]
         return _joined(pieces)
@@ -322,8 +318,7 @@ class Turn:
     def input_audio(self) -> Clip | None:
         """The user's sound, as it was sent; from a microphone, as it was asked back."""
         with self._lock:
-            audio = getattr(self._machine.session, "audio", UNSET)
-            wire_format = getattr(getattr(audio, "input", UNSET), "format", UNSET)
+            wire_format = self._machine.input_format
             pieces = [(self._sent(item), wire_format) for item in self._user_items()]
         return _joined(pieces)
 
@@ -474,11 +469,6 @@ def _heard(item: ItemState) -> str:
 
 def _text(items: list[ItemState]) -> str:
     return " ".join(filter(None, (item.text for item in items)))
-
-
-def _output_format(response: ResponseState) -> Any:
-    output = getattr(response.wire.audio or None, "output", UNSET)
-    return getattr(output, "format", UNSET)
 
 
 def _joined(pieces: list[tuple[bytes, Any]]) -> Clip | None:
