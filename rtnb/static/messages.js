@@ -33,16 +33,18 @@ export function refused(reason) {
 /**
  * Why there is no microphone.
  * @param {{ name?: string, message?: string }} error of `getUserMedia`
- * @param {boolean} secure whether the page is in a secure context
+ * @param {{ secure: boolean, editor: boolean }} page whether it is a secure context, and whether
+ *   it belongs to VS Code
  */
-export function microphoneTrouble(error, secure) {
+export function microphoneTrouble(error, { secure, editor }) {
+  if (editor) return `VS Code gives notebooks no microphone: open this one in a browser. ${OTHERWISE}`;
   if (!secure) {
     return `Browsers give the microphone only to https pages and to localhost, and this page is neither. ${OTHERWISE}`;
   }
   switch (error.name) {
     case "NotAllowedError":
     case "SecurityError":
-      return `The browser denies the microphone: allow it for this page (the icon beside the address), then press Talk again. VS Code never allows it: open the notebook in a browser. ${OTHERWISE}`;
+      return `The browser denies the microphone: allow it for this page (the icon beside the address), then press Talk again. ${OTHERWISE}`;
     case "NotFoundError":
       return `No microphone was found: connect one, then press Talk again. ${OTHERWISE}`;
     case "OverconstrainedError":
@@ -75,7 +77,8 @@ export function statusLine({ state, transport, talking, muted, mode, message }) 
   const hint = mode === "push-to-talk" ? "Hold Talk, or the space bar, while you speak" : "Press Talk and speak";
   if (state === "connecting") return message || "Connecting …";
   if (state !== "live") return message || `${hint}.`;
-  const doing = !talking ? hint : muted ? "Muted" : "Listening";
   const how = TRANSPORTS[/** @type {"direct"} */ (transport)];
+  if (message && message !== REDUCED) return `${message} (Connected ${how}.)`;
+  const doing = !talking ? hint : muted ? "Muted" : "Listening";
   return `${doing} · connected ${how}.${message ? ` ${message}` : ""}`;
 }

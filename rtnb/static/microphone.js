@@ -32,7 +32,8 @@ export async function openStream(model, env) {
 export function trouble(model, env, error) {
   if (error instanceof NoSound) return error.message;
   if (model.get("source")) return sourceTrouble(error);
-  return microphoneTrouble(error, Boolean(env.navigator.mediaDevices));
+  const secure = Boolean(env.navigator.mediaDevices);
+  return microphoneTrouble(error, { secure, editor: env.location.protocol === "vscode-webview:" });
 }
 
 /**

@@ -15,6 +15,9 @@ const BIN = 120;
 
 const MS = SAMPLE_RATE / 1000;
 
+/** Messages of the gateway that leave something to see. */
+const DRAWN = ["tick", "probability", "speech_started", "speech_stopped"];
+
 /**
  * @typedef {{ id: string, envelope: Envelope, anchors: { position: number, time: number }[],
  *   done: boolean, cut: number | null, end: number | null }} Answer
@@ -129,7 +132,8 @@ export class TimelineStore {
       this.segments.push({ start: this.#when(message.audio_start_ms * MS, time), stop: null });
     }
     if (message.type === "speech_stopped") this.#stop(this.#when(message.audio_end_ms * MS, time));
-    this.#changed(time);
+    if (DRAWN.includes(message.type)) this.#changed(time);
+    else this.version += 1;
   }
 
   /**

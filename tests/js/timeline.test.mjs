@@ -126,6 +126,15 @@ test("segments and probabilities lie where the audio they speak of lies", () => 
   assert.deepEqual(store.probabilities.map(({ time, p }) => [Math.round(1000 * time), p]), [[1032, 0.1], [1064, 0.9]]);
 });
 
+test("time is counted from the first thing to see", () => {
+  const store = new TimelineStore();
+  text(store, 3, { type: "settings", turn_detection: null });
+  text(store, 4, { type: "mic", samples: 0 });
+  assert.equal(store.origin, null);
+  text(store, 5, { type: "tick", event: "response.created" });
+  assert.equal(store.origin, 5);
+});
+
 test("nothing is drawn in the future", () => {
   const store = spoken(1);
   text(store, 2, { type: "speech_started", audio_start_ms: 60000 });
