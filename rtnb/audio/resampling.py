@@ -16,6 +16,7 @@ duller top, and a probability is up to 0.2 off.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -249,6 +250,7 @@ def _half_width(from_rate: int, to_rate: int) -> int:
     return math.ceil(HALF_WIDTH * from_rate / min(from_rate, to_rate))
 
 
+@lru_cache(maxsize=8)
 def _matrix(from_rate: int, to_rate: int) -> Samples:
     """Coefficients that take the inputs a group sees to its outputs.
 
@@ -269,7 +271,9 @@ def _matrix(from_rate: int, to_rate: int) -> Samples:
         cutoff = PASSBAND * min(from_rate, to_rate) / from_rate
         taps = np.sinc(cutoff * distance) * _kaiser(distance / half)
         matrix[first : first + 2 * half, output] = taps / taps.sum()
-    return matrix.astype(np.float32)
+    coefficients: Samples = matrix.astype(np.float32)
+    coefficients.setflags(write=False)  # all resamplers of these rates share it
+    return coefficients
 
 
 def _kaiser(position: NDArray[np.float64]) -> NDArray[np.float64]:
