@@ -24,6 +24,10 @@ from __future__ import annotations
 from typing_extensions import override
 
 
+_LONGEST = 200
+"""Characters of a peer's message that an error repeats."""
+
+
 class RtnbError(Exception):
     """Base of every error that rtnb raises on purpose."""
 
@@ -101,7 +105,7 @@ class ProtocolError(RtnbError):
     def __init__(self, reason: str, message: str = "") -> None:
         super().__init__(reason, message)
         self.reason = reason
-        self.message = message if len(message) <= 200 else message[:200] + "…"
+        self.message = _shortened(message)
 
     @override
     def __str__(self) -> str:
@@ -172,3 +176,7 @@ class MissingExtra(EngineError, ImportError):
         return (
             f'{self.what} needs an optional package: pip install "rtnb[{self.extra}]"'
         )
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _LONGEST else message[:_LONGEST] + "…"
