@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from typing_extensions import override
 
-
 _LONGEST = 200
 """Characters of a peer's message that an error repeats."""
 
