@@ -240,7 +240,10 @@ def local_gateway(*, timeout: float = START_SECONDS) -> LocalGateway:
     """
     global _shared  # noqa: PLW0603 - there is one in a process
     with _shared_lock:
-        if _shared is None or not _shared.alive:
+        if _shared is not None and not _shared.alive:
+            _shared.close()
+            _shared = None
+        if _shared is None:
             _shared = start_gateway(timeout=timeout)
         return _shared
 

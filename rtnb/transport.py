@@ -169,7 +169,9 @@ class WebSocketTransport(Transport):
             reason = "that is no WebSocket address; one begins with ws:// or wss://"
             raise ConnectError(where, reason) from error
         except InvalidMessage as error:
-            raise ConnectError(where, "what answers there speaks no HTTP") from error
+            cut = isinstance(error.__cause__, EOFError)
+            reason = "it hung up" if cut else "what answers there speaks no HTTP"
+            raise ConnectError(where, reason) from error
         except (InvalidHandshake, OSError) as error:
             raise ConnectError(where, _words(error)) from error
         return cls(connection, ping_seconds=ping_seconds, pong_seconds=pong_seconds)

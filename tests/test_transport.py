@@ -294,17 +294,20 @@ def test_an_address_that_is_none():
     assert "begins with ws://" in open_error("http://127.0.0.1").reason
 
 
-def test_a_server_that_speaks_no_http():
+@pytest.mark.parametrize(
+    ("words", "reason"), [(b"\x00\x01\r\n\r\n", "speaks no HTTP"), (b"", "hung up")]
+)
+def test_a_server_that_speaks_no_http(words, reason):
     async def gibberish(reader, writer):
         await reader.read(1)
-        writer.write(b"\x00\x01\r\n\r\n")
+        writer.write(words)
         writer.close()
 
     async def knock():
         server = await asyncio.start_server(gibberish, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server:
-            with pytest.raises(ConnectError, match="speaks no HTTP"):
+            with pytest.raises(ConnectError, match=reason):
                 await WebSocketTransport.open(f"ws://127.0.0.1:{port}")
 
     asyncio.run(knock())

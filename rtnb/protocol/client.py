@@ -442,9 +442,8 @@ class ClientMachine:
         if getattr(item.wire, "role", None) == "user":
             return self.input_format
         response = self.responses.get(item.response_id or "")
-        return _output_format(response and response.wire) or _output_format(
-            self.session
-        )
+        told = None if response is None else response.wire
+        return _output_format(told) or _output_format(self.session)
 
     @property
     def model(self) -> str | None:
