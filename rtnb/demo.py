@@ -14,12 +14,11 @@ from matplotlib.figure import Figure
 
 from rtnb import plots
 from rtnb.audio import EXAMPLES, Clip
+from rtnb.display import turn_text
 from rtnb.protocol.codec import to_dict
 from rtnb.session import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rtnb.session import Turn
 
 DEFAULT_CLIP = "austen-0880"
@@ -59,8 +58,7 @@ def main(
         turn = session.send_audio(question, realtime=realtime)
         turn.wait(timeout=question.duration + 60)
         _write(folder, turn, events)
-    for line in _report(turn):
-        print(line)
+    print(_report(turn))
     print(f"Written to {folder}: turn.png, answer.wav, events.jsonl")
     return 0
 
@@ -71,26 +69,9 @@ def _question(name: str) -> Clip:
     return Clip.from_file(name)
 
 
-def _report(turn: Turn) -> Iterator[str]:
-    usage, latency = turn.usage, turn.latency
-    yield f"You said    {turn.user_text or '(no words recognised)'}"
-    yield f"Answer      {turn.text}"
-    marks = ", ".join(
-        f"{s.audio_start_ms}–{s.audio_end_ms} ms" for s in turn.segments or ()
-    )
-    yield f"Segments    {marks or 'none'}"
-    if usage is not None:
-        read, written = usage.input_token_details, usage.output_token_details
-        yield (
-            f"Tokens      in {usage.input_tokens} (text {read.text_tokens}, audio "
-            f"{read.audio_tokens}, cached {read.cached_tokens}) · out "
-            f"{usage.output_tokens} (text {written.text_tokens}, audio "
-            f"{written.audio_tokens})"
-        )
-    yield f"Cost        {turn.cost}"
-    yield f"Latency     {latency}"
-    for note in turn.notes:
-        yield f"Note        {note}"
+def _report(turn: Turn) -> str:
+    marks = ", ".join(f"{s.audio_start_ms}–{s.audio_end_ms} ms" for s in turn.segments)
+    return f"{turn_text(turn)}\n  segments {marks or 'none'}"
 
 
 def _write(folder: Path, turn: Turn, events: list[dict[str, Any]]) -> None:
