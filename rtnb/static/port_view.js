@@ -8,6 +8,9 @@ const TYPING = "input, textarea, select, button, a[href], summary, [contentedita
 /** The meter's range, dBFS. */
 const QUIET = -60;
 
+/** How coarse the level is for those who hear it read, dB. */
+const SPOKEN_STEP = 10;
+
 /**
  * @param {import("./port.js").Port} port
  * @param {any} model anywidget's
@@ -71,14 +74,14 @@ function draw({ root, talk, mute, interrupt, status, resume }, port, model) {
   const { facts } = port;
   const mode = model.get("mode");
   const muted = model.get("muted");
-  root.dataset.state = facts.state;
-  root.dataset.notice = String(Boolean(facts.message) && facts.state !== "connecting");
-  press(talk, facts.talking);
+  mark(root, "data-state", facts.state);
+  mark(root, "data-notice", String(Boolean(facts.message) && facts.state !== "connecting"));
+  mark(talk, "aria-pressed", String(facts.talking));
   write(talk, talkLabel(mode, facts.talking));
-  press(mute, muted);
+  mark(mute, "aria-pressed", String(muted));
   write(mute, muted ? "Unmute" : "Mute");
-  interrupt.disabled = !["live", "suspended"].includes(facts.state);
-  resume.hidden = facts.state !== "suspended";
+  mark(interrupt, "disabled", ["live", "suspended"].includes(facts.state) ? null : "");
+  mark(resume, "hidden", facts.state === "suspended" ? null : "");
   write(status, statusLine({ ...(/** @type {any} */ (facts)), mode, muted }));
 }
 
@@ -99,8 +102,9 @@ function drawLevel(meter, level) {
   const shown = Math.max(QUIET, Math.min(0, level));
   const bar = /** @type {HTMLElement} */ (meter.firstElementChild);
   bar.style.clipPath = `inset(0 ${(100 * shown) / QUIET}% 0 0)`;
-  meter.setAttribute("aria-valuenow", String(Math.round(shown)));
-  meter.setAttribute("aria-valuetext", level <= QUIET ? "silence" : `${Math.round(level)} dBFS`);
+  const spoken = Math.round(shown / SPOKEN_STEP) * SPOKEN_STEP;
+  mark(meter, "aria-valuenow", String(spoken));
+  mark(meter, "aria-valuetext", spoken <= QUIET ? "silence" : `${spoken} dBFS`);
 }
 
 /**
@@ -242,11 +246,15 @@ function button(className, label) {
 }
 
 /**
+ * Set an attribute only when it changes: the front end watches the document.
  * @param {HTMLElement} target
- * @param {boolean} pressed
+ * @param {string} name
+ * @param {string | null} value null takes it away
  */
-function press(target, pressed) {
-  target.setAttribute("aria-pressed", String(pressed));
+function mark(target, name, value) {
+  if (target.getAttribute(name) === value) return;
+  if (value === null) target.removeAttribute(name);
+  else target.setAttribute(name, value);
 }
 
 /**
