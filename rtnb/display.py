@@ -146,7 +146,7 @@ def _turn_html(turn: Turn, picture: bytes | None, *, players: bool) -> str:
         (name, value + (_player(sounds[sound]) if players and sound in sounds else ""))
         for name, value, sound in (
             ("You", _said(_you(turn)), "You"),
-            ("Answer", _heard_and_unheard(turn), "Answer"),
+            ("Answer", heard_html(turn), "Answer"),
         )
         if value or sound in sounds
     ]
@@ -218,7 +218,8 @@ def _you(turn: Turn) -> str:
     return "(speech)" if turn.input_audio is not None or turn.segments else ""
 
 
-def _heard_and_unheard(turn: Turn) -> str:
+def heard_html(turn: Turn) -> str:
+    """What the model said, escaped; what was not heard is marked ``rtnb-unheard``."""
     text, heard = turn.text, turn.heard
     if heard == text or not text.startswith(heard):
         return _said(text)
@@ -348,7 +349,7 @@ _COLUMNS: Final = ("turn", "you", "answer", "in", "out", "cost", "first sound")
 
 
 def _turn_cells(turn: Turn) -> tuple[str, ...]:
-    answer = _heard_and_unheard(turn)
+    answer = heard_html(turn)
     if turn.error is not None:
         answer += f' <span class="rtnb-trouble">{_safe(turn.error)}</span>'
     usage, first_sound = turn.usage, turn.latency.stopped_to_first_audio_ms

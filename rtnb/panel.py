@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from rtnb.display import heard_html
 from rtnb.errors import RtnbError
+from rtnb.protocol.rules import VOICES
 from rtnb.vad import SERVER_VAD_DEFAULTS, ServerVad
 from rtnb.widgets import AudioPort, LiveTimeline
 
@@ -30,20 +32,6 @@ if TYPE_CHECKING:
     from rtnb.session.settings import SettingRow
 
 log = logging.getLogger("rtnb.panel")
-
-VOICES = (
-    "alloy",
-    "ash",
-    "ballad",
-    "cedar",
-    "coral",
-    "echo",
-    "marin",
-    "sage",
-    "shimmer",
-    "verse",
-)
-"""The Realtime API's built-in voices."""
 
 PAINT_INTERVAL_S = 0.1
 """Ten repaints a second at most: text does not move faster than one can read."""
@@ -404,7 +392,7 @@ def transcript_html(turns: Iterable[Turn]) -> str:
         elif turn.input_audio is not None or turn.segments:
             lines.append(_line("You", "<em>(speech)</em>"))
         if turn.text:
-            lines.append(_line("Model", _heard_and_unheard(turn)))
+            lines.append(_line("Model", heard_html(turn)))
         if turn.error is not None:
             trouble = escape(str(turn.error))
             lines.append(f'<div class="rtnb-trouble">{trouble}</div>')
@@ -414,15 +402,6 @@ def transcript_html(turns: Iterable[Turn]) -> str:
 
 def _line(who: str, html: str) -> str:
     return f'<div class="rtnb-who">{who}</div><div>{html}</div>'
-
-
-def _heard_and_unheard(turn: Turn) -> str:
-    text, heard = turn.text, turn.heard
-    if heard == text or not text.startswith(heard):
-        return escape(text)
-    rest = escape(text[len(heard) :])
-    mark = f'<span class="rtnb-unheard" title="not heard">{rest}</span>'
-    return escape(heard) + mark
 
 
 def meters_html(session: Session) -> str:

@@ -22,7 +22,6 @@ positions are counted in samples appended since the session began.
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import random
@@ -37,6 +36,7 @@ from msgspec import UNSET
 from rtnb.audio import Samples, pcm16_decode, pcm16_encode
 from rtnb.errors import AudioFormatError, ServerError
 from rtnb.protocol import events as ev
+from rtnb.protocol.client import merged
 from rtnb.protocol.formats import InputDecoder, OutputEncoder
 from rtnb.protocol.ids import new_call_id, new_id
 from rtnb.protocol.validation import parse_client_event, validate_session
@@ -280,30 +280,22 @@ def _vad_defaults(kind: str) -> dict[str, Any]:
 
 
 def merge_session(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """A copy of `current` in which the fields of `patch` stand.
+    """Settings after an update, complete again: what it left out has its default.
 
-    Objects merge field by field; lists and single values replace. A turn detection of
-    another type, or one where there was none, starts from that type's defaults, and a
-    transcription object carries ``language`` and ``prompt`` even when not given, as
-    recorded from the service.
+    A turn detection of another type, or one where there was none, starts from that
+    type's defaults, and a transcription object carries ``language`` and ``prompt`` even
+    when not given, as recorded from the service.
     """
-    merged = copy.deepcopy(current)
-    for key, value in patch.items():
-        old = merged.get(key)
-        if key == "turn_detection" and isinstance(value, dict):
-            kind = value.get("type", (old or {}).get("type", "server_vad"))
-            base = old if old and old.get("type") == kind else _vad_defaults(str(kind))
-            merged[key] = {**base, **value}
-        elif key == "transcription" and isinstance(value, dict):
-            base = {"model": None, "language": None, "prompt": None}
-            merged[key] = {**base, **(old or {}), **value}
-        elif key in ("format", "tool_choice", "truncation", "tracing", "prompt"):
-            merged[key] = copy.deepcopy(value)
-        elif isinstance(value, dict) and isinstance(old, dict):
-            merged[key] = merge_session(old, value)
-        else:
-            merged[key] = copy.deepcopy(value)
-    return merged
+    session = merged(current, patch)
+    heard = session["audio"]["input"]
+    filled: dict[str, Any] = {}
+    if heard["turn_detection"] is not None:
+        detection = heard["turn_detection"]
+        filled["turn_detection"] = {**_vad_defaults(detection["type"]), **detection}
+    if heard["transcription"] is not None:
+        empty = {"model": None, "language": None, "prompt": None}
+        filled["transcription"] = {**empty, **heard["transcription"]}
+    return merged(session, {"audio": {"input": filled}})
 
 
 def _refusal(
@@ -555,20 +547,20 @@ class ServerMachine:
                 raise _refusal(
                     f"Unknown parameter: '{path}'.", "unknown_parameter", param=path
                 )
-        merged = merge_session(self._raw, patch)
-        session = validate_session(merged)
-        self._check_changes(merged)
-        self._raw, self.session = merged, session
+        wanted = merge_session(self._raw, patch)
+        session = validate_session(wanted)
+        self._check_changes(wanted)
+        self._raw, self.session = wanted, session
         self._follow_turn_detection()
         self._decoder.follow(self.format("input"))
         self._emit(ev.SessionUpdated, session=session)
 
-    def _check_changes(self, merged: dict[str, Any]) -> None:
-        if merged["model"] != self._raw["model"]:
+    def _check_changes(self, wanted: dict[str, Any]) -> None:
+        if wanted["model"] != self._raw["model"]:
             raise _refusal(
                 "Unsupported option for this model.", None, param="session.model"
             )
-        old, new = self._raw["audio"]["output"], merged["audio"]["output"]
+        old, new = self._raw["audio"]["output"], wanted["audio"]["output"]
         if new["voice"] != old["voice"] and self._has_assistant_audio():
             raise _refusal(
                 "Cannot update a conversation's voice if assistant audio is present.",
@@ -580,7 +572,7 @@ class ServerMachine:
                 "invalid_value",
                 param="session.audio.output.speed",
             )
-        if self._raw["tracing"] not in (None, merged["tracing"]):
+        if self._raw["tracing"] not in (None, wanted["tracing"]):
             raise _refusal(
                 "Cannot update tracing once it is enabled.",
                 "invalid_value",

@@ -9,7 +9,7 @@ import pytest
 from rtnb.audio import Clip
 from rtnb.protocol import server as effects
 from rtnb.protocol.codec import to_dict
-from rtnb.protocol.server import SAMPLE_RATE, ServerMachine, merge_session
+from rtnb.protocol.server import SAMPLE_RATE, ServerMachine
 
 NOW = 1_785_214_048.0
 TONE = np.full(SAMPLE_RATE, 0.25, np.float32)
@@ -115,11 +115,20 @@ def test_an_update_is_all_or_nothing(wire):
     assert updated["session"] == wire.created["session"]
 
 
-def test_turn_detection_of_another_type_starts_from_its_defaults():
-    current = {"turn_detection": {"type": "server_vad", "threshold": 0.9}}
-    merged = merge_session(current, {"turn_detection": {"type": "semantic_vad"}})
-    assert merged["turn_detection"]["eagerness"] == "auto"
-    assert "threshold" not in merged["turn_detection"]
+def test_turn_detection_of_another_type_starts_from_its_defaults(wire):
+    wire.configure(audio={"input": {"turn_detection": vad(threshold=0.9)}})
+    semantic = {"type": "semantic_vad"}
+    [updated] = wire.configure(audio={"input": {"turn_detection": semantic}})
+    detection = updated["session"]["audio"]["input"]["turn_detection"]
+    assert detection["eagerness"] == "auto"
+    assert "threshold" not in detection
+
+
+def test_turn_detection_that_was_off_starts_from_the_defaults(wire):
+    wire.configure(audio={"input": {"turn_detection": None}})
+    [updated] = wire.configure(audio={"input": {"turn_detection": vad(threshold=0.9)}})
+    detection = updated["session"]["audio"]["input"]["turn_detection"]
+    assert (detection["threshold"], detection["silence_duration_ms"]) == (0.9, 200)
 
 
 def test_an_error_names_the_clients_event(wire):
