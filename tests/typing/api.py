@@ -1,0 +1,136 @@
+"""How users write it: checked by type checkers, never run."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import numpy as np
+import pandas as pd
+from msgspec import UnsetType
+
+import rtnb
+from rtnb import Clip, Panel, SemanticVad, ServerVad, Session, Turn
+from rtnb.protocol import events
+from rtnb.protocol.client import ItemState
+from rtnb.session import Latency, MediaEndpoint, Segment, SettingRow, ToolCall
+from rtnb.timeline import Timeline
+from rtnb.usage import Cost, Usage
+
+
+def look_up(word: str, *, exact: bool = False) -> dict[str, str]:
+    """Look up a word."""
+    return {word: str(exact)}
+
+
+async def look_up_slowly(word: str) -> str:
+    """Look up a word, slowly."""
+    return word
+
+
+def opening() -> None:
+    session = rtnb.connect()
+    assert_type(session, Session)
+    rtnb.connect("openai", model="gpt-realtime-2.1")
+    rtnb.connect("azure", model="my-deployment", api_key="…")
+    rtnb.connect(url="ws://127.0.0.1:8000/v1/realtime", api_key="…")
+    rtnb.connect(script="mine.toml", timeout=60)
+    rtnb.connect(responder="answers:answer")
+    with rtnb.connect() as inside:
+        assert_type(inside, Session)
+    session.close()
+
+
+def settings(session: Session) -> None:
+    session.configure(
+        instructions="Be brief.",
+        voice="marin",
+        speed=1.25,
+        turn_detection=ServerVad(threshold=0.6, silence_duration_ms=400),
+        tools=[look_up, look_up_slowly],
+        output_modalities="text",
+        transcription="gpt-realtime-whisper",
+        noise_reduction="near_field",
+        tool_choice="look_up",
+        max_output_tokens="inf",
+        truncation="disabled",
+    )
+    session.configure(turn_detection=SemanticVad(eagerness="low"))
+    session.configure(turn_detection=None, transcription=None, noise_reduction=None)
+    session.configure(tools=[], output_modalities=["audio"], max_output_tokens=400)
+    assert_type(session.settings_table(), list[SettingRow])
+    assert_type(session.settings, events.RealtimeSession)
+
+
+def talking(session: Session) -> None:
+    turn = session.say("hello")
+    assert_type(turn, Turn)
+    assert_type(turn.wait(timeout=10), Turn)
+    session.send_audio(Clip.example(), realtime=False)
+    session.send_audio("question.wav")
+    session.send_audio(np.zeros(480, np.float32), sample_rate=24_000)
+    session.send_audio(b"\0\0", sample_rate=24_000)
+    assert_type(session.commit(), Turn)
+    session.cancel()
+    session.send(events.ResponseCreate())
+    session.send({"type": "response.create"})
+
+
+def reading(session: Session, turn: Turn) -> None:
+    assert_type(turn.text, str)
+    assert_type(turn.heard, str)
+    assert_type(turn.user_text, str)
+    assert_type(turn.audio, Clip | None)
+    assert_type(turn.input_audio, Clip | None)
+    assert_type(turn.segments, tuple[Segment, ...])
+    assert_type(turn.usage, Usage | None)
+    assert_type(turn.cost, Cost | None)
+    assert_type(turn.latency, Latency)
+    assert_type(turn.latency.total_ms, float | None)
+    assert_type(turn.tool_calls, tuple[ToolCall, ...])
+    assert_type(turn.notes, tuple[str, ...])
+    assert_type(turn.done, bool)
+    assert_type(session.turns, list[Turn])
+    assert_type(session.usage, Usage)
+    assert_type(session.cost, Cost)
+    assert_type(session.billed, bool)
+    assert_type(session.timeline, Timeline)
+    assert_type(session.conversation, list[ItemState])
+    assert_type(session.to_frame(), pd.DataFrame)
+    assert_type(session.media_endpoint(), MediaEndpoint)
+
+
+def listening(session: Session) -> None:
+    unsubscribe = session.on("*", lambda event: None)
+    unsubscribe()
+    session.on(events.ResponseDone, lambda event: None)
+    session.on("response.done", lambda event: None)
+    Panel(session)
+
+
+async def asynchronously() -> None:
+    async with rtnb.connect() as session:
+        turn = await session.say("hello")
+        assert_type(turn, Turn)
+        async for event in session:
+            match event:
+                case events.ResponseDone(response=response):
+                    assert_type(response.usage, Usage | UnsetType | None)
+                case events.UnknownEvent(type=name, raw=raw):
+                    assert_type(name, str)
+                    print(raw)
+                case _:
+                    break
+
+
+def going_wrong(session: Session) -> None:
+    try:
+        session.configure(voice="zed")
+    except rtnb.errors.ConfigError as error:
+        print(error)
+    except (rtnb.errors.ServerError, rtnb.errors.SessionClosed) as error:
+        print(error)
+
+
+def seeing(clip: Clip) -> None:
+    probability = rtnb.vad.speech_probability(clip)
+    rtnb.vad.segment(probability, ServerVad(threshold=0.7))
