@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import re
+import shutil
 import signal
+import subprocess
 
 import psutil
 import pytest
@@ -11,15 +14,23 @@ from rtnb.audio import Clip, transcript_of
 from rtnb.errors import EngineError, MissingExtra
 from rtnb.gateway import recogniser as module
 from rtnb.gateway.recogniser import Recogniser
-from rtnb.gateway.recogniser_worker import edit_distance, plain
+from rtnb.gateway.recogniser_worker import edit_distance, pattern, plain
+from rtnb.gateway.script import Script
 
 RATE = 16_000
+FLITE = shutil.which("flite")
 
 
 def heard(name):
     """A packaged sentence with the silence around it that turn detection leaves."""
     clip = Clip.example(name)
     return Clip.silence(0.3, RATE) + clip + Clip.silence(0.2, RATE)
+
+
+def spoken(text, path):
+    """A sentence in flite's voice rms, with the same silence around it."""
+    subprocess.run([FLITE, "-voice", "rms", "-t", text, "-o", path], check=True)
+    return Clip.silence(0.3, RATE) + Clip.from_file(path) + Clip.silence(0.2, RATE)
 
 
 async def listen(recogniser, clip, *, chunk=320, **options):
@@ -72,6 +83,37 @@ def test_a_phrase_of_the_script_is_heard_exactly():
 
     phrases = ["hello", "he was not an ill disposed young man"]
     assert with_recogniser(scenario, phrases=phrases).text == phrases[1]
+
+
+def test_a_phrase_may_have_alternatives():
+    async def scenario(recogniser):
+        return await listen(recogniser, heard("austen-0880"))
+
+    phrases = ["(he | she) was [perhaps] not an (ill | well) disposed young <number>"]
+    phrases.append(phrases[0].replace("<number>", "man"))
+    understood = with_recogniser(scenario, phrases=phrases).text
+    assert understood == "he was not an ill disposed young man"
+
+
+def test_a_phrase_that_was_not_ended_does_not_count():
+    async def scenario(recogniser):
+        return await listen(recogniser, heard("austen-0880"))
+
+    phrases = ["he was not an ill disposed young man of great wealth and few friends"]
+    understood = with_recogniser(scenario, phrases=phrases).text
+    assert not phrases[0].startswith(understood)
+
+
+@pytest.mark.skipif(FLITE is None, reason="no flite: apt-get install flite speaks more")
+def test_lines_of_the_tutorial_are_heard_exactly(tmp_path):
+    lines = ("tell me a long story", "what is two plus three times four", "who are you")
+
+    async def scenario(recogniser):
+        clips = [spoken(line, tmp_path / "line.wav") for line in lines]
+        return [(await listen(recogniser, clip)).text for clip in clips]
+
+    examples = Script.load().examples
+    assert with_recogniser(scenario, phrases=examples) == list(lines)
 
 
 def test_foreign_speech_is_not_forced_into_a_phrase():
@@ -150,6 +192,26 @@ def test_without_the_extra_it_says_how_to_add_it(monkeypatch):
 
 def test_phrases_are_spelled_as_the_dictionary_does():
     assert plain("What's 2 + 3, please?") == "what's please"
+    assert plain("[the](a|<number>)") == "[ the ] ( a | <number> )"
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "complete"),
+    [
+        ("good (morning | evening) [to you]", "good morning to you", True),
+        ("good (morning | evening) [to you]", "good evening", True),
+        ("good (morning | evening) [to you]", "good", False),
+        ("good (morning | evening) [to you]", "good morning to", False),
+        ("hi | hello there", "hi", True),
+        ("hi | hello there", "hi there", False),
+        ("count to <number>", "count to a hundred and twenty one", True),
+        ("count to <number>", "count to twelve", True),
+        ("count to <number>", "count to and", False),
+        ("a", "ab", False),
+    ],
+)
+def test_a_phrase_says_when_it_is_complete(phrase, text, complete):
+    assert bool(re.fullmatch(pattern(phrase), f"{text} ")) is complete
 
 
 @pytest.mark.parametrize(
