@@ -93,8 +93,14 @@ def portals() -> None:
         each.run(asyncio.sleep(0))
 
 
+@pytest.fixture(scope="session")
+def lasting_threads() -> set[str]:
+    """Names of the threads that may be left when a test ends."""
+    return LASTING_THREADS
+
+
 @pytest.fixture(autouse=True)
-def no_thread_leaks() -> Iterator[None]:
+def no_thread_leaks(lasting_threads: set[str]) -> Iterator[None]:
     """Every thread that a test starts has ended when the test has."""
     before = set(threading.enumerate())
     yield
@@ -102,7 +108,7 @@ def no_thread_leaks() -> Iterator[None]:
     started = [
         thread
         for thread in threading.enumerate()
-        if thread not in before and thread.name not in LASTING_THREADS
+        if thread not in before and thread.name not in lasting_threads
     ]
     for thread in started:
         thread.join(max(0.0, deadline - time.monotonic()))
