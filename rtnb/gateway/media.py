@@ -174,9 +174,6 @@ class MediaPort:
             self._say(type="error", message=f"microphone frame refused: {error}")
             return
         self._conversation.append_audio(samples)
-        appended = self._conversation.machine.samples_appended
-        if appended - self._reported >= MIC_REPORT_SAMPLES:
-            self._report_microphone()
 
     def receive_text(self, text: str) -> None:
         """Take one message of the page; an unknown one is reported, not fatal."""
@@ -252,6 +249,9 @@ class MediaPort:
     def _probability(self, first_hop: int, probabilities: Samples) -> None:
         p = [round(float(value), 4) for value in probabilities]
         self._say(type="probability", hop0=first_hop, hop_ms=32, p=p)
+        appended = self._conversation.machine.samples_appended
+        if appended - self._reported >= MIC_REPORT_SAMPLES:
+            self._report_microphone()
 
     def _report_microphone(self) -> None:
         self._reported = self._conversation.machine.samples_appended

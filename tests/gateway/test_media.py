@@ -1,6 +1,7 @@
 """The page's audio: the ledger by hand, and the socket of a real gateway."""
 
 import asyncio
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -195,6 +196,19 @@ def test_barge_in_silences_the_page_first_and_truncates_at_what_it_heard(gateway
     assert (truncated["item_id"], truncated["audio_end_ms"]) == (item_id, 120)
     kinds = [e["type"] for e in events]
     assert "response.done" in kinds
+
+
+def test_the_page_follows_audio_that_others_send(gateway):
+    async def scenario(control, page):
+        second = base64.b64encode(bytes(48_000)).decode()
+        append = {"type": "input_audio_buffer.append", "audio": second}
+        await control.send(json.dumps(append))
+        hops = await page.until("probability")
+        return hops, await page.until("mic")
+
+    hops, mic = with_page(gateway, scenario)
+    assert (hops["hop0"], len(hops["p"])) == (0, 31)
+    assert mic["samples"] == SECOND
 
 
 def test_push_to_talk_from_the_page(gateway):
