@@ -56,6 +56,9 @@ PONG_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 2.0
 """A dead link is known within twelve seconds, whatever the traffic."""
 
+NEAR_PONG_SECONDS: Final = 60.0
+"""On this machine the end of a peer is known without a ping; a busy one gets time."""
+
 NORMAL_CLOSURE: Final = 1000
 """Close code of an end that was wanted, RFC 6455 §7.4.1."""
 
@@ -121,7 +124,7 @@ class WebSocketTransport(Transport):
         headers: Mapping[str, str] | None = None,
         timeout: float = OPEN_SECONDS,  # noqa: ASYNC109 - the bound of the handshake
         ping_seconds: float = PING_SECONDS,
-        pong_seconds: float = PONG_SECONDS,
+        pong_seconds: float | None = None,
     ) -> WebSocketTransport:
         """Open a connection.
 
@@ -134,8 +137,10 @@ class WebSocketTransport(Transport):
             Sent with the handshake; the only place for a key.
         timeout : float
             Seconds that the connection and the handshake may take.
-        ping_seconds, pong_seconds : float
+        ping_seconds : float
             See the class.
+        pong_seconds : float, optional
+            See the class; by default 5, and 60 for a peer on this machine.
 
         Raises
         ------
@@ -174,6 +179,8 @@ class WebSocketTransport(Transport):
             raise ConnectError(where, reason) from error
         except (InvalidHandshake, OSError) as error:
             raise ConnectError(where, _words(error)) from error
+        if pong_seconds is None:
+            pong_seconds = NEAR_PONG_SECONDS if is_loopback(url) else PONG_SECONDS
         return cls(connection, ping_seconds=ping_seconds, pong_seconds=pong_seconds)
 
     @override

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import http
 import json
 import logging
 import socket
+import threading
 
 import pytest
 import websockets.asyncio.server as ws
@@ -15,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from rtnb.clock import InstantClock
 from rtnb.errors import ConnectError, ConnectionLost, ConnectTimeout
+from rtnb.portal import Portal
 from rtnb.transport import (
     Close,
     Delay,
@@ -364,6 +367,33 @@ def test_a_peer_that_answers_pings_is_left_alone():
                 await asyncio.sleep(0.001)
 
     asyncio.run(talk())
+
+
+def test_a_loop_that_was_held_up_does_not_blame_the_peer():
+    far, url = Portal("rtnb.test"), concurrent.futures.Future()
+
+    async def idle(connection):
+        await connection.wait_closed()
+
+    async def serve():
+        async with serving(idle, ping_interval=None) as address:
+            url.set_result(address)
+            await asyncio.Event().wait()
+
+    async def hold_up():
+        timing = {"ping_seconds": 0.01, "pong_seconds": 0.1}
+        transport = await WebSocketTransport.open(url.result(), **timing)
+        for _ in range(3):
+            await asyncio.sleep(0.015)
+            threading.Event().wait(0.2)  # as a cell that keeps the interpreter does
+        await transport.send("still here")
+        await transport.close()
+
+    far.submit(serve())
+    try:
+        asyncio.run(hold_up())
+    finally:
+        far.close()
 
 
 # what may be shown

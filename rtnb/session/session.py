@@ -205,9 +205,10 @@ class Session:
             waiting = [update.answered for update in self._updates.values()]
             self._updates.clear()
             self._note("session.closed", reason=str(end))
+            streams = list(self._streams)
         for future in waiting:
             future.set_exception(end)
-        for stream in list(self._streams):
+        for stream in streams:
             stream.end(lost)
         self._callbacks.end()
         if not self._opened.done():
@@ -283,9 +284,10 @@ class Session:
                 self._note(facts.kind, **facts.values)
             self._settle_update(event)
             self._do(self._book.take(event, now))
+            streams = list(self._streams)
         if isinstance(event, ev.SessionCreated) and not self._opened.done():
             self._opened.set_result(None)
-        for stream in list(self._streams):
+        for stream in streams:
             stream.put(event)
         self._callbacks.put(event)
 
@@ -717,8 +719,9 @@ class Session:
     @property
     def dropped(self) -> int:
         """Events that users were too late for, and messages that could not be read."""
-        late = self._callbacks.dropped + sum(each.dropped for each in self._streams)
-        return late + self._unread
+        with self._lock:
+            late = sum(stream.dropped for stream in self._streams)
+        return late + self._callbacks.dropped + self._unread
 
     def to_frame(self) -> pd.DataFrame:
         """Turns as a table, a row a turn.
