@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import numpy as np
@@ -12,6 +13,7 @@ from rtnb.clock import InstantClock
 from rtnb.errors import AudioFormatError, EngineError, ServerError
 from rtnb.protocol import events as ev
 from rtnb.session.turn import Segment
+from rtnb.transport import Deliver
 from tests.session.server import AUDIO_MS, Server
 
 PATIENCE_S = 10
@@ -358,6 +360,50 @@ def test_commit_ends_the_turn_that_is_being_spoken(open_session):
     assert turn is session.turns[0]
     assert turn.wait(PATIENCE_S).segments == (Segment(0, 200),)
     assert turn.text == "Hi!"
+
+
+# -- sessions that were recorded from the service --------------------------------------
+
+
+def replayed(open_session, path):
+    """A session that sent and received what is in a recording."""
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    server = Server()
+    server.settings = entries[0]["data"]["session"]
+    server.answer = lambda message: []
+    session = open_session(server, provider="openai")
+    for entry in entries[1:]:
+        if entry["direction"] == "sent":
+            session.send(entry["data"])
+        else:
+            server.tell(Deliver(json.dumps(entry["data"])))
+    return session
+
+
+def test_the_recorded_spoken_turns(open_session, shared_data):
+    path = shared_data / "hosted" / "three-server-vad-turns.jsonl"
+    session = replayed(open_session, path)
+    told = [(turn.kind, turn.status, turn.user_text) for turn in session.turns]
+    assert told == [("speech", "done", "Hello, my name is Marcelo.")] * 3
+    assert [turn.segments for turn in session.turns] == [
+        (Segment(1460, 4256),),
+        (Segment(8948, 11744),),
+        (Segment(16436, 19232),),
+    ]
+    assert session.turns[0].text == "Hi Marcelo! Nice to meet you."
+    assert session.turns[0].usage.total_tokens == 102
+    assert session.cost.usd == pytest.approx(
+        sum(turn.cost.usd for turn in session.turns)
+    )
+
+
+def test_the_recorded_function_call(open_session, shared_data):
+    path = shared_data / "hosted" / "tool-call-round.jsonl"
+    session = replayed(open_session, path)
+    first, second = session.turns
+    assert first.tool_calls[0].arguments == {"city": "London"}
+    assert second.text == "It is foggy and 12 degrees in London."
+    assert {turn.status for turn in session.turns} == {"done"}
 
 
 # -- one answer at a time --------------------------------------------------------------
