@@ -57,7 +57,7 @@ NEST_ASYNCIO_CALLED = (
 WEIGHTS_SHA256 = "d82ea6c6188c799391dbae173aeae3e7cb556de8fc2daac6455f2167bbb435b8"
 """Of ``rtnb/vad/silero_vad_6.2.npz``, as converted by `rtnb.vad.convert`."""
 
-TURN_SECONDS = 30.0
+TURN_SECONDS = 60.0
 """How long the gateway may take to answer; a slow machine needs a second or two."""
 
 
