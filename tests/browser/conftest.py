@@ -29,11 +29,12 @@ GRACE_S = 20
 TOKEN = "secret"
 RATE = 48_000
 
-NO_NEWS = {
+SETTINGS = {
+    "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
     "@jupyterlab/apputils-extension:notification": {
         "fetchNews": "false",
         "checkForUpdates": False,
-    }
+    },
 }
 SCRIPT = """
 [[rule]]
@@ -57,7 +58,7 @@ def lab(tmp_path_factory):
     (root / "short.toml").write_text(SCRIPT, "utf-8")
     settings = home / "data" / "lab" / "settings"
     settings.mkdir(parents=True)
-    (settings / "overrides.json").write_text(json.dumps(NO_NEWS), "utf-8")
+    (settings / "overrides.json").write_text(json.dumps(SETTINGS), "utf-8")
     port = free_port()
     command = [
         sys.executable,

@@ -49,6 +49,7 @@ UNTIL = f"""async ([code, timeout]) => {{
   }}
   return false;
 }}"""
+SAVE = f"() => {CURRENT}.context.save()"
 SHUT_DOWN = f"() => {READY}?.sessionContext?.shutdown()"
 
 
@@ -80,6 +81,7 @@ class LabPage:
     def __init__(self, page: Any, lab: Lab) -> None:
         self.page = page
         self.lab = lab
+        self.name = ""
         self.console: list[str] = []
         page.on("console", lambda m: self.console.append(f"{m.type}: {m.text}"))
         page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
@@ -94,6 +96,7 @@ class LabPage:
         app: str = "lab/tree",
     ) -> LabPage:
         """Write a notebook of these cells (or copy a file) and open it."""
+        self.name = name
         path = self.lab.root / name
         if isinstance(cells, Path):
             path.write_text(cells.read_text("utf-8"), "utf-8")
@@ -147,6 +150,11 @@ class LabPage:
         )
         assert not told, told
         return np.frombuffer((self.lab.root / "clip.pcm").read_bytes(), "<i2")
+
+    def save(self) -> str:
+        """Save the notebook; returns what the file holds."""
+        self.page.evaluate(SAVE)
+        return (self.lab.root / self.name).read_text("utf-8")
 
     def shut_down(self) -> None:
         """End the notebook's kernel, and with it its gateway."""

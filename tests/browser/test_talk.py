@@ -22,6 +22,7 @@ while not pathlib.Path("enough").exists():
 RATE = 24_000
 PREFIX_MS = 300
 TOLERANCE_MS = 150
+PREBUFFER_MS = 80
 
 
 def test_the_quick_start_hears_answers_and_counts(open_page, sentence):
@@ -72,6 +73,80 @@ def test_the_conversation_goes_on_while_a_cell_runs(open_page, sentence, work):
     assert_exact(lab)
 
 
+@pytest.mark.parametrize(
+    ("transport", "blocked"),
+    [
+        ("proxy", [r"127\.0\.0\.1:\d+/rtnb/media"]),
+        ("comm", [r"127\.0\.0\.1:\d+/rtnb/media", r"/proxy/\d+/rtnb/media"]),
+    ],
+)
+def test_the_audio_finds_another_way(open_page, sentence, transport, blocked):
+    block = [re.compile(pattern) for pattern in blocked]
+    lab = open_page(*sentence, block=block).show(SESSION, PANEL)
+    lab.talk.click()
+    lab.wait_for("ended")
+    assert lab.value("panel.port.transport") == transport
+    reduced = "Reduced mode: the audio goes through the kernel"
+    assert (reduced in lab.status.inner_text()) == (transport == "comm")
+    assert_exact(lab)
+
+
+def test_speech_silences_the_answer(open_page):
+    heard = (
+        Clip.silence(1, 16_000),
+        Clip.example("austen-0880"),
+        Clip.silence(9, 16_000),
+    )
+    lab = open_page(*heard).show("import rtnb\nsession = rtnb.connect()", PANEL)
+    lab.panel.locator(".rtnb-status").click()
+    lab.until("panel.port.state == 'live'")
+    lab.execute("story = session.say('tell me a long story')")
+    lab.wait_for("anchor")
+    lab.talk.click()
+    flush, flushed = lab.wait_for("flush"), lab.wait_for("flushed")
+    lab.until("story.done and story.heard != story.text")
+    unheard = lab.panel.locator(".rtnb-unheard").first
+    unheard.wait_for()
+    told, text = lab.value("[story.heard, story.text]")
+    assert told
+    assert text == told + unheard.text_content()
+    cut = lab.value(
+        "[e.facts['audio_end_ms'] for e in session.timeline"
+        " if e.kind == 'conversation.item.truncated']"
+    )
+    played = lab.played()
+    silent = np.flatnonzero(played.since(flush["time"])[: 2 * RATE])
+    assert not np.any(silent > PREBUFFER_MS * RATE / 1000)
+    assert len(cut) == 1
+    assert 0 < cut[0] <= 1000 * flushed["position"] / RATE
+    heard = played.since(lab.log("anchor")[0]["time"])
+    assert_same(heard, lab.pcm("story.audio")[: flushed["position"]])
+
+
+@pytest.mark.parametrize("by", ["pointer", "space bar"])
+def test_push_to_talk(open_page, by):
+    lab = open_page(Clip.example("austen-0880"), Clip.silence(9, 16_000))
+    lab.show(SESSION, PANEL)
+    lab.panel.get_by_role("button", name="Push to talk").click()
+    lab.until("session.settings.audio.input.turn_detection is None")
+    if by == "pointer":
+        lab.talk.hover()
+        lab.page.mouse.down()
+    else:
+        lab.status.click()
+        lab.page.keyboard.down(" ")
+    lab.page.wait_for_function("() => witness.port.sent > 3 * 24000")
+    if by == "pointer":
+        lab.page.mouse.up()
+    else:
+        lab.page.keyboard.up(" ")
+    lab.wait_for("ended")
+    assert lab.value("len(session.turns)") == 1
+    assert lab.value("session.turns[0].user_text")
+    assert not lab.log("speech_started")
+    assert_exact(lab)
+
+
 def late_ms(input_audio):
     """How long after the true start of speech the detector puts it, in ms.
 
@@ -102,6 +177,11 @@ def assert_exact(lab, turn=0):
     assert played.rate == RATE
     heard = played.since(lab.log("anchor")[turn]["time"])
     assert len(sent) > RATE / 2
+    assert_same(heard, sent)
+    assert not np.any(heard[len(sent) :])
+
+
+def assert_same(heard, sent):
+    """All that was sent was heard; silence at the very end is not recorded."""
     assert np.array_equal(heard[: len(sent)], sent[: len(heard)])
     assert not np.any(sent[len(heard) :])
-    assert not np.any(heard[len(sent) :])

@@ -7,7 +7,7 @@
  */
 async (portId) => {
   const port = globalThis[Symbol.for("rtnb")].ports.get(portId);
-  const witness = (globalThis.witness = { log: [], blocks: [], recording: false });
+  const witness = (globalThis.witness = { port, log: [], blocks: [] });
   const wall = () => (performance.timeOrigin + performance.now()) / 1000;
   const note = (type, facts) => witness.log.push({ ...facts, type, at: wall() });
   for (const type of ["anchor", "ended", "flushed"]) port.on(type, (facts) => note(type, facts));
@@ -28,7 +28,6 @@ async (portId) => {
     witness.node = new AudioWorkletNode(node.context, "witness", options);
     witness.node.port.onmessage = ({ data }) => witness.blocks.push(data);
     node.connect(witness.node);
-    witness.recording = true;
   };
   const waiting = setInterval(() => {
     if (!port.output) return;
