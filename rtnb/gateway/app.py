@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import ipaddress
 import json
 import logging
 import secrets
@@ -62,6 +63,7 @@ OUTBOX_EVENTS = 20_000
 """Events that may wait for a slow client before its connection is closed."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - only when the user says so
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,15 @@ class Gateway:
     token : str
         What a client must show.
     host : str
-        The address it listens on; another than loopback is then a known ``Host``.
+        The address it listens on: a known ``Host`` besides the loopback ones. Where that
+        is every address, any numeric ``Host`` is known; names could be rebound.
     """
 
     def __init__(self, engine: Engine, *, token: str, host: str = "127.0.0.1") -> None:
         self._engine = engine
         self._token = token
         self._hosts = {*LOOPBACK, host}
+        self._anywhere = host in EVERYWHERE
         self._conversations: dict[str, Conversation] = {}
         self._ports: dict[str, MediaPort] = {}
         self._tickets: dict[str, Ticket] = {}
@@ -126,10 +130,10 @@ class Gateway:
 
     def _refusal(self, headers: Mapping[str, str]) -> JSONResponse | None:
         """Why this caller may not come in, or None."""
-        if _hostname(f"//{headers.get('host', '')}") not in self._hosts:
+        if not self._knows(_hostname(f"//{headers.get('host', '')}")):
             return _error(403, "This Host is not served here.", "host_not_allowed")
         origin = headers.get("origin")
-        if origin is not None and _hostname(origin) not in self._hosts:
+        if origin is not None and not self._knows(_hostname(origin)):
             return _error(403, "This Origin is not known.", "origin_not_allowed")
         shown = _shown_key(headers)
         if not shown:
@@ -142,6 +146,9 @@ class Gateway:
         if not hmac.compare_digest(shown.encode(), self._token.encode()):
             return _error(401, "Incorrect API key provided.", "invalid_api_key")
         return None
+
+    def _knows(self, host: str | None) -> bool:
+        return host in self._hosts or (self._anywhere and _is_address(host))
 
     async def _mint(self, request: HttpRequest) -> Response:
         """``POST /rtnb/tickets {"session_id", "origin"?}`` → ``{"ticket", "path"}``."""
@@ -222,7 +229,7 @@ class Gateway:
         if ticket is None or ticket.expires_at < time.monotonic():
             return None
         known = {None, ticket.origin}
-        if origin not in known and _hostname(origin or "") not in self._hosts:
+        if origin not in known and not self._knows(_hostname(origin or "")):
             return None
         return self._conversations.get(ticket.session_id)
 
@@ -318,6 +325,14 @@ def _hostname(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def _is_address(host: str | None) -> bool:
+    try:
+        ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _shown_key(headers: Mapping[str, str]) -> str:

@@ -10,6 +10,10 @@ import pytest
 import websockets
 from websockets.exceptions import InvalidStatus
 
+from rtnb.gateway.app import Gateway
+from rtnb.gateway.conversation import Engine
+from rtnb.gateway.recogniser import Recogniser
+from rtnb.gateway.voice import Voice
 from tests.gateway.conftest import start_gateway, stop_gateway
 
 
@@ -60,6 +64,24 @@ def test_a_foreign_host_is_refused(gateway):
     with caught.value as response:
         assert response.code == 403
         assert json.load(response)["error"]["code"] == "host_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "host", "status"),
+    [
+        ("127.0.0.1", "192.168.1.5:8000", 403),
+        ("0.0.0.0", "192.168.1.5:8000", None),
+        ("0.0.0.0", "rebound.example:8000", 403),
+        ("192.168.1.5", "192.168.1.5:8000", None),
+        ("127.0.0.1", "localhost:8000", None),
+    ],
+)
+def test_a_host_is_known_by_where_the_gateway_listens(listens_on, host, status):
+    engine = Engine(responder=lambda _: None, recogniser=Recogniser(), voice=Voice())
+    door = Gateway(engine, token="secret", host=listens_on)
+    headers = {"host": host, "authorization": "Bearer secret"}
+    refused = door._refusal(headers)
+    assert (refused and refused.status_code) == status
 
 
 def test_a_browser_shows_its_key_as_a_subprotocol(gateway):
