@@ -47,9 +47,9 @@ def test_speech_begins_a_turn_and_its_answer_ends_it(open_session):
     assert turn.items[0].id == "item_u"
 
 
-def test_speech_that_others_sent_is_asked_back(open_session):
+def test_speech_that_others_sent_is_asked_back(open_session, clock):
     server = Server("Hi!")
-    session = open_session(server, provider="embedded")
+    session = open_session(server, provider="embedded", clock=clock)
     server.tell(*server.speech("item_u", 100, 900))
     turn = session.turns[0].wait(PATIENCE_S)
     assert server.types() == ["conversation.item.retrieve"]
@@ -271,6 +271,19 @@ def test_speech_after_the_clip_is_another_turn(open_session, clock):
     assert turn.wait(PATIENCE_S).text == "One."
 
 
+def test_an_early_answer_does_not_end_a_clip_that_is_still_on_its_way(open_session):
+    server = Server("One.", "Two.")
+    server.on_session_update = lambda event: []
+    session = open_session(server)
+    turn = session.send_audio(CLIP, realtime=False)
+    server.settle()
+    server.tell(*server.speech("item_1", 0, 400))
+    assert not turn.done
+    server.tell(*server.speech("item_2", 500, 1200))
+    server.tell(server.event("session.updated", session=server.settings))
+    assert turn.wait(PATIENCE_S).text == "One. Two."
+
+
 def test_a_clip_without_speech_says_so(open_session, clock):
     server = Server()
     session = open_session(server, clock=clock)
@@ -464,6 +477,9 @@ def test_an_answer_that_somebody_else_asked_for_is_a_turn(open_session):
     server.settle()
     turn = session.turns[1].wait(PATIENCE_S)
     assert (turn.kind, turn.user_text, turn.text) == ("response", "psst", "Theirs.")
+    session.send(ev.ResponseCreate())
+    server.settle()
+    assert session.turns[2].wait(PATIENCE_S).user_text == ""
 
 
 def test_an_answer_beside_the_conversation_is_no_turn(open_session):
@@ -665,6 +681,40 @@ def test_a_call_of_a_cancelled_response_is_not_followed_up(open_session):
     server.settle()
     session.cancel()
     assert turn.wait(PATIENCE_S).status == "cancelled"
+    server.settle()
+    assert server.types().count("response.create") == 1
+
+
+def test_a_call_that_speech_interrupted_is_answered_but_not_followed_up(open_session):
+    server = Server([("weather", {"city": "Oslo"}), None])
+    session = open_session(server)
+    session.configure(tools=[weather])
+    turn = session.say("weather?")
+    posted = threading.Event()
+    session.on("conversation.item.done", lambda event: outputs(server) and posted.set())
+    assert posted.wait(PATIENCE_S)
+    server.tell(*server.finish("cancelled", reason="turn_detected"))
+    assert turn.wait(PATIENCE_S).status == "cancelled"
+    assert server.types().count("response.create") == 1
+
+
+def test_a_call_that_was_cancelled_while_its_function_ran(open_session):
+    release, ended = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        release.wait(PATIENCE_S)
+        return "late"
+
+    server = Server(("slow", {}))
+    session = open_session(server)
+    session.configure(tools=[slow])
+    turn = session.say("go")
+    server.settle()
+    session.cancel()
+    assert turn.wait(PATIENCE_S).status == "cancelled"
+    session.on("conversation.item.done", lambda event: outputs(server) and ended.set())
+    release.set()
+    assert ended.wait(PATIENCE_S)
     server.settle()
     assert server.types().count("response.create") == 1
 

@@ -19,6 +19,7 @@ from rtnb.errors import (
     SessionClosed,
     TransportError,
 )
+from rtnb.portal import portal
 from rtnb.protocol import events as ev
 from rtnb.session import Session
 from rtnb.session.link import OUTBOX_MESSAGES
@@ -149,6 +150,21 @@ def test_a_lost_connection_is_told_to_everybody_who_waits(open_session, step, co
     with pytest.raises(SessionClosed, match="connection lost"):
         session.say("again")
     assert "closed" in repr(session)
+
+
+def test_what_was_not_sent_is_counted(open_session):
+    server = Server()
+    session = open_session(server)
+
+    async def stuck(message):
+        await asyncio.Event().wait()
+
+    server.transport.send = stuck
+    turns = [session.say("hello"), session.say("again")]
+    portal().run(server._add([Drop()]))
+    with pytest.raises(ConnectionLost) as lost:
+        turns[0].wait(PATIENCE_S)
+    assert lost.value.unsent == 3  # two messages and one request
 
 
 def test_an_update_that_waits_learns_that_the_connection_is_lost(open_session):
@@ -359,6 +375,19 @@ def test_events_can_be_iterated(open_session):
         return [(await anext(stream)).event_id for _ in range(3)]
 
     assert asyncio.run(first_three()) == ["event_3", "event_4", "event_6"]
+
+
+def test_an_event_that_comes_twice_is_handed_on_once(open_session):
+    server = Server()
+    session = open_session(server)
+    stream = aiter(session)
+    twice = server.event("input_audio_buffer.cleared")
+    server.tell(twice, twice, server.event("rate_limits.updated", rate_limits=[]))
+
+    async def two():
+        return [type(await anext(stream)) for _ in range(2)]
+
+    assert asyncio.run(two()) == [ev.InputAudioBufferCleared, ev.RateLimitsUpdated]
 
 
 def test_iteration_ends_with_the_session_and_after_it(open_session):
