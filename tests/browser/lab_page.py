@@ -72,7 +72,9 @@ class Played:
 
     def since(self, seconds: float) -> np.ndarray:
         """Samples from a time of the context on."""
-        return self.samples[max(0, round(seconds * self.rate) - self.first) :]
+        frame = round(seconds * self.rate)
+        before = np.zeros(max(0, self.first - frame), np.int16)
+        return np.concatenate([before, self.samples[max(0, frame - self.first) :]])
 
 
 class LabPage:
@@ -159,6 +161,10 @@ class LabPage:
     def shut_down(self) -> None:
         """End the notebook's kernel, and with it its gateway."""
         self.page.evaluate(SHUT_DOWN)
+
+    def hide_sidebar(self) -> None:
+        """Give the notebook the width of the page."""
+        self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
 
     # -- the panel ---------------------------------------------------------------------
 
