@@ -46,18 +46,21 @@ CELL_LENGTH = 60
 """Characters of a value in the settings table."""
 
 STYLE = """<style>
-.rtnb-panel { container-type: inline-size; }
-.rtnb-panel .rtnb-lines { max-height: 15em; overflow-y: auto; line-height: 1.45;
+.rtnb-panel .widget-html-content { line-height: 1.45; }
+.rtnb-panel .rtnb-lines { max-height: 15em; overflow-y: auto;
   overflow-wrap: anywhere; }
 .rtnb-panel .rtnb-who { font-size: 0.8em; opacity: 0.75; margin-top: 0.4em; }
 .rtnb-panel .rtnb-unheard { opacity: 0.6; text-decoration: line-through; }
 .rtnb-panel table.rtnb { border-collapse: collapse; font-size: 0.92em; }
-.rtnb-panel table.rtnb td, .rtnb-panel table.rtnb th {
-  padding: 2px 10px 2px 0; text-align: left; border: 0; background: none;
-  color: inherit; }
+.rtnb-panel table.rtnb :is(td, th) { padding: 2px 14px 2px 0; text-align: left;
+  border: 0; background: none; color: inherit; line-height: 1.3; }
 .rtnb-panel table.rtnb td.n { text-align: right; font-variant-numeric: tabular-nums; }
-.rtnb-panel .rtnb-differs { color: var(--jp-warn-color0, #8a5200); font-weight: 600; }
-.rtnb-panel .rtnb-refused, .rtnb-panel .rtnb-trouble { color: var(--jp-error-color0, #b00020); }
+.rtnb-panel { --rtnb-differs: #8a5200; --rtnb-trouble: #b3261e; }
+[data-jp-theme-light="false"] .rtnb-panel { --rtnb-differs: #f0c04a;
+  --rtnb-trouble: #ff8a80; }
+.rtnb-panel table.rtnb td.rtnb-differs { color: var(--rtnb-differs); font-weight: 600; }
+.rtnb-panel table.rtnb td.rtnb-refused { color: var(--rtnb-trouble); font-weight: 600; }
+.rtnb-panel .rtnb-trouble { color: var(--rtnb-trouble); }
 </style>"""
 
 
@@ -144,7 +147,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _make_settings(self) -> None:
         detection = self._effective_vad()
-        wide = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}}
+        wide = {"layout": {"width": "auto"}, "style": {"description_width": "13em"}}
         self.threshold = widgets.FloatSlider(
             value=detection.threshold,
             min=0.0,
@@ -210,7 +213,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _layout(self) -> list[widgets.Widget]:
         row = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 14px"}
-        half = {"flex": "1 1 20em", "min_width": "18em"}
+        half = {"flex": "1 1 28em"}
         listening = widgets.Box(
             [
                 self.mode,
