@@ -10,12 +10,13 @@ import getpass
 import logging
 import os
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from rtnb.errors import ConfigError
 from rtnb.local import local_gateway, start_gateway
-from rtnb.session.session import Endpoint, Session
+from rtnb.session.session import OPEN_SECONDS, Endpoint, Session
 from rtnb.transport import is_loopback, without_query
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("rtnb.session")
 
 OPENAI_URL: Final = "wss://api.openai.com/v1/realtime"
-
-OPEN_SECONDS: Final = 30.0
-"""How long a session may take to open, the start of the embedded engine included."""
 
 TRANSCRIBER: Final = "gpt-realtime-whisper"
 """Name of the model by which an embedded session's user is written down."""
@@ -69,7 +67,7 @@ def connect(
     responder : str or callable, optional
         ``MODULE:FUNCTION`` of a Python function by which it does.
     timeout : float
-        Seconds to open in.
+        Seconds to open in; the start of the embedded engine has as many of its own.
     clock : Clock, optional
         Paces what is sent, and tells the times of events.
 
@@ -104,14 +102,8 @@ def connect(
     if provider == "embedded" and url is None:
         gateway = _gateway(api_key, script, responder, timeout)
         private = script is not None or responder is not None
-        session = Session(
-            embedded_endpoint(gateway, model),
-            timeout=timeout,
-            clock=clock,
-            on_end=gateway.close if private else None,
-        )
-        session.configure(transcription=TRANSCRIBER)
-        return session
+        end = gateway.close if private else None
+        return _embedded(gateway, model, timeout=timeout, clock=clock, end=end)
     if script is not None or responder is not None:
         raise ConfigError("script and responder are for the embedded engine only")
     match provider:
@@ -139,6 +131,26 @@ def _gateway(
     if script is None and responder is None:
         return local_gateway(timeout=timeout)
     return start_gateway(script=script, responder=responder, timeout=timeout)
+
+
+def _embedded(
+    gateway: LocalGateway,
+    model: str | None,
+    *,
+    timeout: float,
+    clock: Clock | None,
+    end: Callable[[], None] | None,
+) -> Session:
+    """Session with a gateway of ours; `end` ends what was started for it alone."""
+    with ExitStack() as undo:
+        if end is not None:
+            undo.callback(end)
+        endpoint = embedded_endpoint(gateway, model)
+        session = Session(endpoint, timeout=timeout, clock=clock, on_end=end)
+        undo.callback(session.close)
+        session.configure(transcription=TRANSCRIBER)
+        undo.pop_all()
+    return session
 
 
 def embedded_endpoint(gateway: LocalGateway, model: str | None = None) -> Endpoint:

@@ -11,10 +11,10 @@ import pytest
 
 from rtnb import local
 from rtnb.audio import Clip
-from rtnb.errors import ConnectionLost, EngineError, ServerError
+from rtnb.errors import ConnectionLost, ConnectTimeout, EngineError, ServerError
 from rtnb.local import start_gateway
 from rtnb.session import Session, connect
-from rtnb.session.connect import embedded_endpoint
+from rtnb.session.connect import _embedded, embedded_endpoint
 from rtnb.session.turn import Segment
 from rtnb.vad import ServerVad
 
@@ -191,6 +191,13 @@ def test_a_script_of_ones_own(embedded, tmp_path):
         assert session.say("hello").wait(PATIENCE_S).text == "Mine."
         process = session._endpoint.gateway.process
     assert process.poll() is not None
+
+
+def test_a_session_that_does_not_open_leaves_no_gateway_behind(embedded):
+    gateway = start_gateway(responder="tests.session.answers:answer")
+    with pytest.raises(ConnectTimeout):
+        _embedded(gateway, None, timeout=0.0, clock=None, end=gateway.close)
+    assert not gateway.alive
 
 
 def test_no_key_of_ours_reaches_a_page_or_a_log(session, caplog):
