@@ -39,6 +39,13 @@ PAINT_INTERVAL_S = 0.1
 TURNS_SHOWN = 30
 """The transcript shows the latest turns; all of them are in ``session.turns``."""
 
+CONTROLS = {
+    "voice": "audio.output.voice",
+    "speed": "audio.output.speed",
+    "instructions": "instructions",
+}
+"""Controls of the answer, and the settings in the table that they are for."""
+
 ALWAYS_SHOWN = ("audio.input.turn_detection", "audio.output.voice")
 """Settings that the table shows even when nobody asked for them."""
 
@@ -109,11 +116,11 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._ended = threading.Event()
         self._wanted: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._unsubscribe = session.on("*", lambda _: self._wake.set())
-        self._paint()
         self._worker = threading.Thread(
             target=self._work, name="rtnb-panel", daemon=True
         )
+        self._unsubscribe = session.on("*", lambda _: self._wake.set())
+        self._paint()
         self._worker.start()
 
     # -- parts -----------------------------------------------------------------------
@@ -278,12 +285,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.interrupt_response,
         ):
             control.observe(self._detection_changed, "value")
-        for control, setting in (
-            (self.voice, "voice"),
-            (self.speed, "speed"),
-            (self.instructions, "instructions"),
-        ):
-            control.observe(self._setting_changed(setting), "value")
+        for name in CONTROLS:
+            getattr(self, name).observe(self._setting_changed(name), "value")
 
     # -- what the person changes -----------------------------------------------------
 
@@ -321,6 +324,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         )
 
     def _want(self, **settings: Any) -> None:
+        if threading.current_thread() is self._worker:
+            return  # what the worker puts back is in force already
         with self._lock:
             self._wanted.update(settings)
         self._wake.set()
@@ -341,8 +346,16 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         try:
             self.session.configure(**wanted)
         except RtnbError as error:
+            self._put_back(wanted.keys() & CONTROLS.keys())
             return f"{', '.join(wanted)} not changed: {error}"
         return None
+
+    def _put_back(self, refused: Iterable[str]) -> None:
+        """Let the controls of refused settings show again what is in force."""
+        effective = self._effective()
+        for name in refused:
+            if CONTROLS[name] in effective:
+                getattr(self, name).value = effective[CONTROLS[name]]
 
     def _paint(self, *, trouble: str | None = None, configured: bool = False) -> None:
         turns = list(self.session.turns)
