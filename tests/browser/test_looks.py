@@ -10,7 +10,7 @@ from tests.browser.conftest import PANEL
 pytestmark = pytest.mark.browser
 
 NARROW, WIDE = 700, 1280
-WINDOW = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
 THEMED = "light => document.body.dataset.jpThemeLight === light"
 STICKS_OUT = """panel => {
@@ -31,15 +31,15 @@ def test_the_panel_fits(open_page, tmp_path):
     )
     lab = open_page(*heard, viewport=(WIDE, 1400))
     lab.show("import rtnb\nsession = rtnb.connect()", PANEL)
+    lab.execute("panel.timeline.seconds = 14")
     lab.hide_sidebar()
     lab.talk.click()
-    lab.wait_for("anchor")
-    lab.page.wait_for_function("() => witness.port.facts.played_ms > 1500")
-    lab.panel.screenshot(path=tmp_path / "talking.png")
-    lab.until("session.turns[0].done")
+    lab.until("session.turns and session.turns[0].done")
+    lab.panel.screenshot(path=tmp_path / "panel.png")
     lab.panel.get_by_label("Voice").select_option("sage")
-    lab.panel.get_by_role("alert").wait_for()
-    for name, theme in WINDOW.items():
+    lab.panel.get_by_role("alert").get_by_text("voice not changed").wait_for()
+    lab.until("panel.voice.value == 'alloy'")
+    for name, theme in THEMES.items():
         lab.page.evaluate(THEME, theme)
         lab.page.wait_for_function(THEMED, arg=str(name == "light").lower())
         for width in (WIDE, NARROW):
