@@ -38,6 +38,9 @@ log = logging.getLogger("rtnb.gateway")
 FINISH_TIMEOUT_S: Final = 15.0
 """Decoding takes an eighth of the audio's time; a worker that needs this long is lost."""
 
+END_TIMEOUT_S: Final = 1.0
+"""A worker that is busy for longer when it should end is killed; it has nothing to lose."""
+
 
 @dataclass(frozen=True)
 class Transcript:
@@ -63,7 +66,9 @@ class Recogniser:
         self._count = workers
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._workers: set[_Worker] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._hiring: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @property
     def available(self) -> bool:
@@ -74,7 +79,7 @@ class Recogniser:
         """Begin to start and warm the workers; returns at once."""
         if self.available:
             for _ in range(self._count):
-                self._keep(self._hire())
+                _keep(self._hiring, self._hire())
 
     def utterance(self) -> Utterance:
         """Begin an utterance."""
@@ -82,9 +87,10 @@ class Recogniser:
 
     async def close(self) -> None:
         """End the workers; utterances under way fail."""
-        for task in self._tasks:
+        self._closed = True
+        for task in self._hiring:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._hiring, *self._ending, return_exceptions=True)
         await asyncio.gather(*(worker.end() for worker in self._workers))
         self._workers.clear()
 
@@ -94,23 +100,30 @@ class Recogniser:
 
     def give_back(self, worker: _Worker) -> None:
         """Let the worker serve others; one that died is replaced."""
+        if self._closed:
+            return
         if worker.alive:
             self._idle.put_nowait(worker)
             return
-        self._workers.discard(worker)
         log.warning("recogniser.restarted")
-        self._keep(worker.end())
-        self._keep(self._hire())
+        self._workers.discard(worker)
+        _keep(self._ending, worker.end())
+        _keep(self._hiring, self._hire())
 
     async def _hire(self) -> None:
-        worker = await _Worker.start(self._phrases)
+        """Start a worker; one that cannot serve fails who takes it, and is replaced."""
+        worker = await _Worker.start()
         self._workers.add(worker)
+        with contextlib.suppress(EngineError):
+            await worker.prepare(self._phrases)
         self._idle.put_nowait(worker)
 
-    def _keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Run something beside, and hold it until it is done."""
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 class Utterance:
@@ -125,6 +138,7 @@ class Utterance:
         self._recogniser = recogniser
         self._frames: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
         self._samples = 0
+        self._ended = False
         self._work: asyncio.Task[str] | None = None
         if recogniser.available:
             self._work = asyncio.create_task(self._run())
@@ -152,6 +166,7 @@ class Utterance:
         """
         if self._work is None:
             raise MissingExtra("speech recognition", "local")
+        self._ended = True
         self._frames.put_nowait((END, b""))
         try:
             text = await asyncio.wait_for(self._work, timeout)
@@ -184,8 +199,10 @@ class Utterance:
                     finished = True
                     return text
         finally:
-            if not finished:
-                worker.abandon()
+            if self._ended and not finished:
+                worker.kill()  # it owes an answer, or does not even read
+            elif not finished:
+                worker.forget()
             self._recogniser.give_back(worker)
 
 
@@ -194,11 +211,10 @@ class _Worker:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._waiting = False
         self._lost = False
 
     @classmethod
-    async def start(cls, phrases: Iterable[str]) -> _Worker:
+    async def start(cls) -> _Worker:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -207,10 +223,12 @@ class _Worker:
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the gateway, which ends its workers
         )
-        worker = cls(process)
-        await worker.send(PHRASES, json.dumps(list(phrases)).encode())
-        await worker.line()
-        return worker
+        return cls(process)
+
+    async def prepare(self, phrases: Iterable[str]) -> None:
+        """Have it load its decoders."""
+        await self.send(PHRASES, json.dumps(list(phrases)).encode())
+        await self.line()
 
     @property
     def alive(self) -> bool:
@@ -221,7 +239,6 @@ class _Worker:
         stdin = self._process.stdin
         if stdin is None or not self.alive:
             raise self._loss()
-        self._waiting = kind == END
         try:
             stdin.write(HEADER.pack(kind, len(body)) + body)
             await stdin.drain()
@@ -229,9 +246,7 @@ class _Worker:
             raise self._loss() from error
 
     async def answer(self) -> str:
-        text = str((await self.line())["text"])
-        self._waiting = False
-        return text
+        return str((await self.line())["text"])
 
     async def line(self) -> dict[str, object]:
         stdout = self._process.stdout
@@ -245,15 +260,16 @@ class _Worker:
         self._lost = True
         return EngineError("the recogniser's process has ended")
 
-    def abandon(self) -> None:
-        """Free it of its utterance; one that owes an answer is ended instead."""
-        stdin = self._process.stdin
-        if self._waiting or stdin is None:
-            self._lost = True
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            return
-        stdin.write(HEADER.pack(CANCEL, 0))
+    def forget(self) -> None:
+        """Free it of its utterance."""
+        if self._process.stdin is not None and self.alive:
+            self._process.stdin.write(HEADER.pack(CANCEL, 0))
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._lost = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
 
     async def end(self) -> None:
         """Close its standard input, by which it ends, and wait for that."""
@@ -262,7 +278,7 @@ class _Worker:
             with contextlib.suppress(ConnectionError):
                 await self._process.stdin.wait_closed()
         try:
-            await asyncio.wait_for(self._process.wait(), 5)
+            await asyncio.wait_for(self._process.wait(), END_TIMEOUT_S)
         except TimeoutError:
-            self._process.kill()
+            self.kill()
             await self._process.wait()

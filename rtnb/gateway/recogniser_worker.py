@@ -41,6 +41,10 @@ flite's slt and rms: of 102 lines of the tutorial understood rightly all but one
 by 0.42 at most; of 67 other sentences one differed by less, in its last word only (a
 city that the phrases do not know), and the rest by 0.50 at least."""
 
+LARGEST_BEAM: Final = 3000
+"""States followed at once. pocketsphinx's own 30 000 take three times the work (0.28 s
+instead of 0.10 s for a second of speech) and understood no word of 47 clips better."""
+
 STEP_BYTES: Final = 3200
 
 
@@ -62,6 +66,7 @@ class Ears:
             "loglevel": "FATAL",
             # The second pass costs 60 ms at the end of every turn.
             "fwdflat": False,
+            "maxhmmpf": LARGEST_BEAM,
         }
         self._open = Decoder(**options)
         self._closed = Decoder(lm=None, **options)
