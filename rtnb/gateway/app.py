@@ -438,6 +438,9 @@ def serve(
         ws="websockets-sansio",
         ws_max_size=LARGEST_FRAME,
         ws_per_message_deflate=False,
+        # A cell may hold the kernel's interpreter for minutes; that is no dead client.
+        ws_ping_interval=30,
+        ws_ping_timeout=600,
         log_config=None,
         access_log=False,
         server_header=False,
