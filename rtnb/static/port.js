@@ -19,7 +19,7 @@ import { LEVEL_FLOOR, rmsDbfs, SAMPLE_RATE } from "./pcm.js";
 import { Player } from "./player.js";
 
 const CHUNK_MS = { "": 40, direct: 40, proxy: 40, comm: 100 };
-const PREBUFFER_MS = { "": 80, direct: 80, proxy: 80, comm: 250 };
+const PREBUFFER_MS = { "": 80, direct: 80, proxy: 80, comm: 400 };
 
 /** Bytes that may wait to leave before chunks are dropped: three seconds of audio. */
 const WAITING_LIMIT = 3 * 2 * SAMPLE_RATE;

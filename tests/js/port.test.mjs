@@ -292,7 +292,7 @@ test("over comm the chunks are longer, the prebuffer larger, and a banner says s
   model.hears({ type: "tunnel.frames", page: id, tunnel, taken: 0, frames: [JSON.stringify(HELLO)] });
   await starting;
   assert.deepEqual(tap().posted.at(-1), { type: "resize", size: 2400 });
-  assert.deepEqual(player().posted.at(-1), { type: "prebuffer", samples: 6000 });
+  assert.deepEqual(player().posted.at(-1), { type: "prebuffer", samples: 9600 });
   assert.equal(model.get("transport"), "comm");
   assert.match(model.get("message"), /Reduced mode/);
   assert.equal(env.sockets.length, 0);
