@@ -183,7 +183,9 @@ def test_a_clip_is_sent_while_the_cell_awaits(kernel):
 
 
 def test_an_interrupt_stops_the_cell_and_nothing_else(kernel):
-    running = kernel.start("print('begun', flush=True); session.say('wait').wait()")
+    running = kernel.start(
+        "turn = session.say('wait'); print('begun', flush=True); turn.wait()"
+    )
     kernel.until(running, "begun")
     kernel.manager.interrupt_kernel()
     assert kernel.finish(running).error == "KeyboardInterrupt"
