@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -32,6 +33,10 @@ LASTING_THREADS = {"rtnb.local", "rtnb.portal", "rtnb.user"}
 
 GRACE_S = 5.0
 """How long a thread or a process of a test may take to end."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job ignores Ctrl-C, and hands that on to what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("rtnb", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("rtnb")
