@@ -74,4 +74,3 @@ async function sourceStream(model, reference) {
   if (!source?.captureStream) throw new Error("it is not an ipywebrtc MediaStream");
   return source.captureStream();
 }
-
