@@ -19,12 +19,8 @@ from rtnb.vad.settings import (
 
 if TYPE_CHECKING:
     from rtnb.vad.detector import SpeechStarted, SpeechStopped, TurnDetector
-    from rtnb.vad.segmentation import (
-        Segment,
-        SpeechProbability,
-        segment,
-        speech_probability,
-    )
+    from rtnb.vad.probability import SpeechProbability, speech_probability
+    from rtnb.vad.segmentation import Segment, segment
     from rtnb.vad.silero import SileroStream, SileroVad
     from rtnb.vad.streaming import StreamingVad
 
@@ -50,13 +46,13 @@ _HOME = {
     "Segment": "segmentation",
     "SileroStream": "silero",
     "SileroVad": "silero",
-    "SpeechProbability": "segmentation",
+    "SpeechProbability": "probability",
     "SpeechStarted": "detector",
     "SpeechStopped": "detector",
     "StreamingVad": "streaming",
     "TurnDetector": "detector",
     "segment": "segmentation",
-    "speech_probability": "segmentation",
+    "speech_probability": "probability",
 }
 
 

@@ -5,84 +5,27 @@ The segments are those that the `TurnDetector` would have found live.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from rtnb.audio import StreamingResampler
-from rtnb.errors import AudioFormatError
 from rtnb.vad.detector import Law
 from rtnb.vad.settings import SERVER_VAD_DEFAULTS, ServerVad
-from rtnb.vad.silero import HOP, SAMPLE_RATE, SileroVad
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rtnb.audio import Clip
+    from rtnb.vad.probability import SpeechProbability
 
-
-@dataclass(frozen=True, eq=False)
-class SpeechProbability:
-    """How likely each hop of a recording is speech.
-
-    Parameters
-    ----------
-    p : float32 array, shape (n,)
-        Probabilities, 0 to 1; kept as a read-only view.
-    hop : int, default 512
-        Samples that one stands for.
-    sample_rate : int, default 16000
-        Hz; a hop must be a whole number of milliseconds.
-
-    Raises
-    ------
-    AudioFormatError
-        If the array is not float32 of shape (n,), or a hop not whole milliseconds.
-    """
-
-    p: NDArray[np.float32]
-    hop: int = HOP
-    sample_rate: int = SAMPLE_RATE
-
-    def __post_init__(self) -> None:
-        if self.p.dtype != np.float32 or self.p.ndim != 1:
-            raise AudioFormatError(
-                f"probabilities are {self.p.dtype} of shape {self.p.shape}, not float32 "
-                "of shape (n,): give one recording's, as numpy.float32"
-            )
-        if self.hop < 1 or 1000 * self.hop % self.sample_rate:
-            raise AudioFormatError(
-                f"a hop of {self.hop} samples at {self.sample_rate} Hz is not a whole "
-                "number of milliseconds: use 512 at 16000 Hz"
-            )
-        view = self.p.view()
-        view.flags.writeable = False
-        object.__setattr__(self, "p", view)
-
-    @property
-    def hop_ms(self) -> int:
-        """Length of a hop in milliseconds."""
-        return 1000 * self.hop // self.sample_rate
-
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """Start of each hop in seconds, shape (n,)."""
-        starts = np.arange(len(self.p), dtype=np.float64) * self.hop
-        return starts / self.sample_rate
-
-    @property
-    def duration(self) -> float:
-        """Length of all hops in seconds."""
-        return len(self.p) * self.hop / self.sample_rate
-
-    def __len__(self) -> int:
-        return len(self.p)
+Ending: TypeAlias = Literal["silence", "sentence", "longest wait", "end of audio"]
+"""Why a turn ended: it was quiet for long enough; quiet, and the sentence was over;
+quiet for as long as an unfinished sentence is waited for; or the audio was over."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One turn of speech.
+    """One turn of speech, as the turn detector finds it.
 
     Parameters
     ----------
@@ -92,42 +35,40 @@ class Segment:
         The hop that reached the threshold, from 0.
     stopped_hop : int or None
         The hop that completed the silence; None for a turn that was still going on.
+    ended : {"silence", "sentence", "longest wait", "end of audio"}
+        Why it ended; the second and third are only ``semantic_vad``'s.
+    hop_ms : int, default 32
+        Length of a hop.
     """
 
     audio_start_ms: int
     audio_end_ms: int
     started_hop: int
     stopped_hop: int | None
+    ended: Ending = field(default="silence", kw_only=True)
+    hop_ms: int = field(default=32, kw_only=True, repr=False)
 
+    @property
+    def speech_start_ms(self) -> int:
+        """Start of the hop that reached the threshold."""
+        return self.started_hop * self.hop_ms
 
-def speech_probability(clip: Clip) -> SpeechProbability:
-    """How likely each 32 ms of a clip is speech, by Silero 6.2.
+    @property
+    def prefix_ms(self) -> int:
+        """Audio kept from before the speech; less than asked for at the very start."""
+        return self.speech_start_ms - self.audio_start_ms
 
-    Parameters
-    ----------
-    clip : Clip
-        At any rate; resampled to 16 kHz as a live stream would be.
+    @property
+    def started_at_ms(self) -> int:
+        """Audio time at which ``speech_started`` would have been sent."""
+        return (self.started_hop + 1) * self.hop_ms
 
-    Returns
-    -------
-    SpeechProbability
-        One value for each whole hop.
-
-    Raises
-    ------
-    AudioFormatError
-        If the clip's rate cannot be resampled.
-
-    Examples
-    --------
-    >>> from rtnb.audio import Clip
-    >>> clip = Clip.example("austen-0880") + Clip.silence(1.0, 16_000)
-    >>> segment(speech_probability(clip))
-    [Segment(audio_start_ms=0, audio_end_ms=3072, started_hop=8, stopped_hop=95)]
-    """
-    resampler = StreamingResampler(clip.sample_rate, SAMPLE_RATE)
-    samples = np.concatenate((resampler(clip.samples), resampler.flush()))
-    return SpeechProbability(SileroVad().probabilities(samples))
+    @property
+    def stopped_at_ms(self) -> int | None:
+        """Audio time at which ``speech_stopped`` would have been sent, if it was."""
+        if self.stopped_hop is None:
+            return None
+        return (self.stopped_hop + 1) * self.hop_ms
 
 
 def segment(
@@ -167,7 +108,14 @@ def segment(
 def _segment(law: Law, started: int, stopped: np.int64 | None, hops: int) -> Segment:
     stopped_hop = None if stopped is None else int(stopped)
     last = hops - 1 if stopped_hop is None else stopped_hop
-    return Segment(law.start_ms(started), law.end_ms(last), started, stopped_hop)
+    return Segment(
+        law.start_ms(started),
+        law.end_ms(last),
+        started,
+        stopped_hop,
+        ended="end of audio" if stopped is None else "silence",
+        hop_ms=law.hop_ms,
+    )
 
 
 def _nth_of_runs(flags: NDArray[np.bool_], nth: int) -> NDArray[np.int64]:

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtnb.audio import EXAMPLES, Clip
-from rtnb.errors import AudioFormatError
 from rtnb.vad import (
     Segment,
     ServerVad,
@@ -33,12 +32,25 @@ def live(probability, settings):
     for event in filter(None, map(detector.push, probability.p.tolist())):
         if isinstance(event, SpeechStarted):
             end_ms = len(probability) * probability.hop_ms
-            found.append(Segment(event.audio_start_ms, end_ms, event.hop, None))
+            still = Segment(
+                event.audio_start_ms,
+                end_ms,
+                event.hop,
+                None,
+                ended="end of audio",
+                hop_ms=probability.hop_ms,
+            )
+            found.append(still)
         else:
             started = found.pop().started_hop
-            found.append(
-                Segment(event.audio_start_ms, event.audio_end_ms, started, event.hop)
+            over = Segment(
+                event.audio_start_ms,
+                event.audio_end_ms,
+                started,
+                event.hop,
+                hop_ms=probability.hop_ms,
             )
+            found.append(over)
     return found
 
 
@@ -68,7 +80,7 @@ def test_a_level_that_float32_cannot_hold_is_compared_as_live():
 
 def test_segments_have_plain_numbers():
     (found,) = segment(SpeechProbability(np.ones(3, np.float32)))
-    assert found == Segment(0, 96, 0, None)
+    assert found == Segment(0, 96, 0, None, ended="end of audio")
     assert {type(found.audio_start_ms), type(found.started_hop)} == {int}
 
 
@@ -95,26 +107,9 @@ def test_a_higher_threshold_hears_less(rng):
     assert heard == sorted(heard, reverse=True)
 
 
-def test_a_trace_has_times():
-    probability = SpeechProbability(np.zeros(4, np.float32))
-    assert probability.times.tolist() == [0.0, 0.032, 0.064, 0.096]
-    assert probability.duration == pytest.approx(0.128)
-    assert len(probability) == 4
-
-
-def test_a_trace_is_for_reading():
-    probability = SpeechProbability(np.zeros(4, np.float32))
-    with pytest.raises(ValueError, match="read-only"):
-        probability.p[0] = 1
-
-
-@pytest.mark.parametrize("p", [np.zeros(4), np.zeros((2, 2), np.float32)])
-def test_a_trace_of_another_kind_is_refused(p):
-    with pytest.raises(AudioFormatError, match=r"not float32 of shape \(n,\)"):
-        SpeechProbability(p)
-
-
-@pytest.mark.parametrize(("hop", "rate"), [(512, 22_050), (0, 16_000), (1, 16_000)])
-def test_hops_of_broken_milliseconds_are_refused(hop, rate):
-    with pytest.raises(AudioFormatError, match="not a whole number of milliseconds"):
-        SpeechProbability(np.zeros(4, np.float32), hop, rate)
+def test_a_segment_says_when_its_events_would_have_been_sent():
+    p = np.array([0.0] * 12 + [0.9] * 3 + [0.0] * 7, np.float32)
+    (found,) = segment(SpeechProbability(p))
+    assert (found.speech_start_ms, found.prefix_ms) == (384, 300)
+    assert (found.started_at_ms, found.stopped_at_ms) == (416, 22 * 32)
+    assert found.ended == "silence"
