@@ -38,7 +38,9 @@ from rtnb.gateway.media import MediaPort
 from rtnb.gateway.recogniser import Recogniser
 from rtnb.gateway.responder import load
 from rtnb.gateway.script import Script
+from rtnb.gateway.tap import Tap
 from rtnb.gateway.voice import Voice
+from rtnb.protocol import tap
 from rtnb.protocol.codec import encode
 from rtnb.protocol.server import ServerMachine
 
@@ -112,6 +114,7 @@ class Gateway:
                 WebSocketRoute("/v1/realtime", self._realtime),
                 WebSocketRoute("/realtime", self._realtime),
                 WebSocketRoute("/rtnb/media", self._media),
+                WebSocketRoute(tap.PATH, self._tap),
                 Route("/rtnb/tickets", self._mint, methods=["POST"]),
                 Route("/{path:path}", _not_found),
             ],
@@ -192,6 +195,17 @@ class Gateway:
                 self._ports[machine.id].end("The session has ended.")
             await conversation.close()
             log.info("session.closed", extra={"rtnb.session": machine.id})
+
+    async def _tap(self, websocket: WebSocket) -> None:
+        """Let the owner of a session hear what the session hears."""
+        session_id = websocket.query_params.get("session_id", "")
+        conversation = self._conversations.get(session_id)
+        refusal = self._refusal(websocket.headers)
+        if refusal is None and conversation is not None:
+            await Tap(websocket, conversation).run()
+            return
+        unknown = _error(404, f"No session '{session_id}'.", "session_not_found")
+        await websocket.send_denial_response(refusal or unknown)
 
     # -- media -----------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from rtnb.gateway.recogniser import Recogniser, Utterance
+    from rtnb.gateway.tap import Tap
     from rtnb.gateway.voice import Spoken, Voice
 
 log = logging.getLogger("rtnb.gateway")
@@ -84,6 +85,8 @@ class Conversation:
         Each is called with every server event, in order.
     listeners : list of callables
         Each is called with ``(first_hop, probabilities)`` as they come.
+    taps : list of Tap
+        Each hears all input audio, in order.
     on_hangup : callable or None
         Called with ``(code, reason)`` when the machine ends the session.
     """
@@ -93,6 +96,7 @@ class Conversation:
         self.engine = engine
         self.observers: list[Callable[[Any], None]] = []
         self.listeners: list[Callable[[int, Samples], None]] = []
+        self.taps: list[Tap] = []
         self.on_hangup: Callable[[int, str], None] | None = None
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._ears: dict[str, tuple[Utterance, StreamingResampler]] = {}
@@ -150,6 +154,8 @@ class Conversation:
         """End every task; nothing of the conversation runs afterwards."""
         if self._timer is not None:
             self._timer.cancel()
+        for tap in self.taps:
+            tap.end()
         for utterance, _ in self._ears.values():
             utterance.cancel()
         tasks = [*self._answers.values(), *self._recognitions.values()]
@@ -161,6 +167,9 @@ class Conversation:
 
     def pump(self) -> None:
         """Send what the machine has to say and start what it asks for."""
+        for position, samples in self.machine.take_audio():
+            for tap in self.taps:
+                tap.hear(position, samples)
         for first_hop, probabilities in self.machine.take_probabilities():
             for listener in self.listeners:
                 listener(first_hop, probabilities)

@@ -404,6 +404,7 @@ class ServerMachine:
         self._vad_settings: ServerVad | None = None
         self._speech: _Speech | None = None
         self._probabilities: list[tuple[int, Samples]] = []
+        self._appended: list[tuple[int, Samples]] = []
         self._used_tokens = 0.0
         self._used_at = now
         self._idle: tuple[float, int] | None = None
@@ -426,6 +427,11 @@ class ServerMachine:
     def take_probabilities(self) -> list[tuple[int, Samples]]:
         """Speech probabilities since the last call: (first hop, one per 32 ms hop)."""
         taken, self._probabilities = self._probabilities, []
+        return taken
+
+    def take_audio(self) -> list[tuple[int, Samples]]:
+        """Input audio since the last call: (position of its first sample, samples)."""
+        taken, self._appended = self._appended, []
         return taken
 
     @property
@@ -615,6 +621,7 @@ class ServerMachine:
     def append_audio(self, samples: Samples, now: float) -> None:
         """Take audio of the user; float32, mono, 24 kHz, any length."""
         self._now = now
+        self._appended.append((self._buffer.end, samples))
         self._buffer.append(samples)
         marks = self._vad.push(samples)
         probabilities = self._vad.take_probabilities()

@@ -48,6 +48,7 @@ from rtnb.session.media import MediaEndpoint, mint_ticket
 from rtnb.session.settings import keep_tools, session_patch, settings_table
 from rtnb.session.sound import CHUNK_MS, wire_audio
 from rtnb.session.stream import Callbacks, EventStream
+from rtnb.session.tap import OwnAudio, tap_gateway
 from rtnb.timeline import Timeline
 from rtnb.tools import Tool
 from rtnb.transport import WebSocketTransport, without_query
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from rtnb.audio import Samples
     from rtnb.clock import Clock
     from rtnb.local import LocalGateway
     from rtnb.protocol.client import ClientEvent, ItemState
@@ -167,6 +169,7 @@ class Session:
         self._timeline = Timeline()
         self._facts = Facts()
         self._callbacks = Callbacks()
+        self._own_audio = OwnAudio()
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
         self._errors: deque[ServerError] = deque(maxlen=1_000)
         self._updates: dict[str, _Update] = {}
@@ -211,6 +214,7 @@ class Session:
         for stream in streams:
             stream.end(lost)
         self._callbacks.end()
+        self._own_audio.end()
         if not self._opened.done():
             self._opened.set_exception(self._never_opened(end))
         if lost is not None:
@@ -327,7 +331,9 @@ class Session:
         if self._end is not None:
             return
         self._link.post(self._machine.send(event, self._clock.now()))
-        if not isinstance(event, ev.InputAudioBufferAppend):
+        if isinstance(event, ev.InputAudioBufferAppend):
+            self._own_audio.append(event.audio, self._machine.input_format)
+        else:
             name = (
                 event.type
                 if isinstance(event, ev.UnknownEvent)
@@ -645,6 +651,41 @@ class Session:
             Ends it.
         """
         return self._callbacks.add(event_type, callback)
+
+    def tap_input(
+        self, callback: Callable[[int, Samples], object]
+    ) -> Callable[[], None]:
+        """Hear the input audio that the server gets, from now on.
+
+        Audio of a page's microphone is heard too: it comes from the gateway. Without a
+        gateway it is what this session sends.
+
+        Parameters
+        ----------
+        callback : callable
+            Takes ``(position, samples)``: float32, mono, 24 kHz, and the number of
+            samples before the first of them since the session began, which is what
+            ``audio_start_ms`` counts in. It runs on a thread of its own; one that
+            raises gets no more. Where the position is not the one expected, audio was
+            dropped because the callback was minutes late.
+
+        Returns
+        -------
+        callable
+            Ends it, once what is on its way has been heard.
+
+        Raises
+        ------
+        ConnectError
+            If the gateway does not let us hear.
+        SessionClosed
+            If the session has ended.
+        """
+        self._check_open()
+        gateway = self._endpoint.gateway
+        if gateway is None:
+            return self._own_audio.tap(callback)
+        return tap_gateway(gateway, self.id, callback)
 
     def __aiter__(self) -> AsyncIterator[ev.ServerEvent | ev.UnknownEvent]:
         """Events from now on, for one consumer; the oldest go if it is too late."""

@@ -219,3 +219,10 @@ def test_two_sessions_do_not_hear_each_other(gateway):
             return first["session"]["id"] != second["session"]["id"]
 
     assert asyncio.run(scenario())
+
+
+def test_the_tap_wants_the_token_too(gateway):
+    path = "/rtnb/tap?session_id=sess_nobody"
+    assert asyncio.run(refusal(gateway, path=path, headers={}))[0] == 401
+    status, error = asyncio.run(refusal(gateway, path=path))
+    assert (status, error["code"]) == (404, "session_not_found")
