@@ -1,0 +1,117 @@
+"""The page's turn law gives what Python's gives, sample for sample."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtnb.vad import ServerVad, SpeechProbability, segment
+
+FILTER = Path(__file__).parents[1] / "js" / "turn_law_lines.mjs"
+NO_NODE = "no Node on this machine; Debian and Ubuntu have it: apt-get install nodejs"
+
+LEVELS = [0.0, 0.005, 0.01, 0.1, 0.15, 0.16, 0.3, 0.35, 0.5, 0.65, 0.9, 1.0]
+levels = st.one_of(st.sampled_from(LEVELS), st.floats(0, 1))
+traces = st.lists(st.tuples(levels, st.integers(1, 20)), max_size=40)
+hops_ms = st.sampled_from([(512, 16_000), (160, 16_000), (256, 8_000)])
+server_vads = st.builds(
+    ServerVad,
+    threshold=levels,
+    prefix_padding_ms=st.integers(0, 2000),
+    silence_duration_ms=st.integers(0, 500),
+)
+
+
+class Page:
+    """The page's law, asked over the pipes of one Node process."""
+
+    def __init__(self, node):
+        self._process = subprocess.Popen(
+            [node, FILTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def answer(self, probability, settings, labels=None):
+        question = {
+            "p": probability.p.tolist(),
+            "settings": settings,
+            "hopMs": probability.hop_ms,
+            "labels": labels,
+        }
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self):
+        self._process.communicate(timeout=10)
+        assert self._process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def page():
+    node = shutil.which("node") or shutil.which("nodejs")
+    if node is None:
+        pytest.skip(NO_NODE)
+    page = Page(node)
+    yield page
+    page.close()
+
+
+def wire(settings):
+    return json.loads(msgspec.json.encode(settings))
+
+
+def turns(probability, settings, **given):
+    return [
+        [
+            turn.audio_start_ms,
+            turn.audio_end_ms,
+            turn.started_hop,
+            -1 if turn.stopped_hop is None else turn.stopped_hop,
+            turn.ended,
+        ]
+        for turn in segment(probability, settings, **given)
+    ]
+
+
+def trace(runs, grid=(512, 16_000)):
+    p = np.repeat(
+        np.array([level for level, _ in runs], np.float32),
+        np.array([hops for _, hops in runs], int),
+    )
+    return SpeechProbability(p, *grid)
+
+
+@given(runs=traces, grid=hops_ms, settings=server_vads)
+def test_the_page_finds_the_turns_that_python_finds(page, runs, grid, settings):
+    probability = trace(runs, grid)
+    answer = page.answer(probability, wire(settings))
+    assert answer["turns"] == turns(probability, settings)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_noise_too_at_every_threshold(page, seed):
+    """Levels on the float32 grid around the very levels that are compared."""
+    rng = np.random.default_rng(seed)
+    for threshold in np.round(np.linspace(0, 1, 41), 3).tolist():
+        near = np.float32([threshold, max(0, threshold - 0.15), 0.01, 0.5])
+        around = np.concatenate(
+            [near, np.nextafter(near, np.float32(0)), np.nextafter(near, np.float32(1))]
+        )
+        probability = SpeechProbability(rng.choice(around, 400))
+        settings = ServerVad(
+            threshold=threshold, silence_duration_ms=int(rng.integers(0, 200))
+        )
+        answer = page.answer(probability, wire(settings))
+        assert answer["turns"] == turns(probability, settings)
+
+
+def test_what_is_not_set_has_the_default_of_python(page):
+    probability = trace([(0.9, 20), (0.34, 30), (0.5, 4), (0.36, 9), (0.0, 40)])
+    answer = page.answer(probability, {})
+    assert answer["turns"] == turns(probability, ServerVad())
