@@ -1,5 +1,6 @@
 /** The port's header: buttons, level meter, status line. It draws facts and forwards gestures. */
 
+import { button, element, listen, mark, write } from "./dom.js";
 import { statusLine } from "./messages.js";
 
 /** What takes the space bar for itself. */
@@ -207,61 +208,4 @@ function firstGesture(root, port) {
   };
   const undo = [listen(document, "pointerup", gesture), listen(document, "keydown", gesture)];
   return () => undo.forEach((end) => end());
-}
-
-/**
- * @param {EventTarget} target
- * @param {string} name
- * @param {(event: any) => void} handler
- * @param {boolean} [capture]
- * @returns {() => void}
- */
-function listen(target, name, handler, capture = false) {
-  target.addEventListener(name, handler, capture);
-  return () => target.removeEventListener(name, handler, capture);
-}
-
-/**
- * @param {string} tag
- * @param {string} className
- * @param {Record<string, string>} attributes
- */
-function element(tag, className, attributes) {
-  const made = document.createElement(tag);
-  made.className = className;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}
-
-/**
- * @param {string} className
- * @param {string} label
- */
-function button(className, label) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.className = `rtnb-button ${className}`;
-  made.textContent = label;
-  return made;
-}
-
-/**
- * Set an attribute only when it changes: the front end watches the document.
- * @param {HTMLElement} target
- * @param {string} name
- * @param {string | null} value null takes it away
- */
-function mark(target, name, value) {
-  if (target.getAttribute(name) === value) return;
-  if (value === null) target.removeAttribute(name);
-  else target.setAttribute(name, value);
-}
-
-/**
- * Set a text only when it changes, so that screen readers are not told twice.
- * @param {HTMLElement} target
- * @param {string} text
- */
-function write(target, text) {
-  if (target.textContent !== text) target.textContent = text;
 }

@@ -1,5 +1,6 @@
 /** The timeline's canvas: drawn when it is seen and something has changed, with words beside it. */
 
+import { readColours, watchSize, watchTheme, watchVisible } from "./surroundings.js";
 import { paint, paintSentence } from "./timeline_paint.js";
 
 const COLOURS = ["ground", "ink", "quiet", "line", "mic", "answer", "unplayed", "probability", "threshold", "band", "band-edge"];
@@ -55,7 +56,7 @@ class View {
     this.entry = entry;
     this.model = model;
     this.parts = parts;
-    this.colours = readColours(parts.root);
+    this.colours = readColours(parts.root, COLOURS);
   }
 
   /** @param {boolean} visible */
@@ -68,7 +69,7 @@ class View {
   /** Size, theme or a setting has changed. */
   refresh() {
     this.#painted = "";
-    this.colours = readColours(this.parts.root);
+    this.colours = readColours(this.parts.root, COLOURS);
   }
 
   close() {
@@ -214,45 +215,6 @@ function zoomBy(model, factor) {
   const seconds = Math.min(LONGEST_S, Math.max(SHORTEST_S, model.get("seconds") * factor));
   model.set("seconds", Math.round(seconds * 10) / 10);
   model.save_changes();
-}
-
-/** @param {HTMLElement} root */
-function readColours(root) {
-  const style = getComputedStyle(root);
-  const read = COLOURS.map((name) => [name, style.getPropertyValue(`--rtnb-${name}`).trim()]);
-  return Object.fromEntries(read);
-}
-
-/**
- * @param {HTMLElement} canvas
- * @param {() => void} changed
- */
-function watchSize(canvas, changed) {
-  const observer = new ResizeObserver(changed);
-  observer.observe(canvas);
-  return () => observer.disconnect();
-}
-
-/** @param {() => void} changed */
-function watchTheme(changed) {
-  const observer = new MutationObserver(changed);
-  observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
-  const scheme = window.matchMedia("(prefers-color-scheme: dark)");
-  scheme.addEventListener("change", changed);
-  return () => {
-    observer.disconnect();
-    scheme.removeEventListener("change", changed);
-  };
-}
-
-/**
- * @param {HTMLElement} canvas
- * @param {(visible: boolean) => void} changed
- */
-function watchVisible(canvas, changed) {
-  const observer = new IntersectionObserver((entries) => changed(Boolean(entries.at(-1)?.isIntersecting)));
-  observer.observe(canvas);
-  return () => observer.disconnect();
 }
 
 /**
