@@ -19,10 +19,12 @@ from rtnb.vad.settings import (
 
 if TYPE_CHECKING:
     from rtnb.vad.detector import SpeechStarted, SpeechStopped, TurnDetector
+    from rtnb.vad.models import SpeechModel, SpeechStream, speech_model
     from rtnb.vad.probability import SpeechProbability, speech_probability
     from rtnb.vad.segmentation import Segment, segment
     from rtnb.vad.silero import SileroStream, SileroVad
     from rtnb.vad.streaming import StreamingVad
+    from rtnb.vad.stress import add_noise
 
 __all__ = [
     "SEMANTIC_VAD_DEFAULTS",
@@ -33,12 +35,16 @@ __all__ = [
     "ServerVad",
     "SileroStream",
     "SileroVad",
+    "SpeechModel",
     "SpeechProbability",
     "SpeechStarted",
     "SpeechStopped",
+    "SpeechStream",
     "StreamingVad",
     "TurnDetector",
+    "add_noise",
     "segment",
+    "speech_model",
     "speech_probability",
 ]
 
@@ -46,12 +52,16 @@ _HOME = {
     "Segment": "segmentation",
     "SileroStream": "silero",
     "SileroVad": "silero",
+    "SpeechModel": "models",
     "SpeechProbability": "probability",
     "SpeechStarted": "detector",
     "SpeechStopped": "detector",
+    "SpeechStream": "models",
     "StreamingVad": "streaming",
     "TurnDetector": "detector",
+    "add_noise": "stress",
     "segment": "segmentation",
+    "speech_model": "models",
     "speech_probability": "probability",
 }
 

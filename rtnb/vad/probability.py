@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from rtnb.audio import StreamingResampler
+from rtnb.audio import Clip, StreamingResampler
 from rtnb.errors import AudioFormatError
-from rtnb.vad.silero import HOP, SAMPLE_RATE, SileroVad
+from rtnb.vad.models import speech_model
+from rtnb.vad.silero import HOP, SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import os
+    from collections.abc import Callable
 
-    from rtnb.audio import Clip
+    from numpy.typing import ArrayLike, NDArray
+
+    from rtnb.vad.models import SpeechFunction, SpeechModel
+
+
+class HasMicrophone(Protocol):
+    """What recorded a microphone, such as a recording of a session."""
+
+    @property
+    def microphone(self) -> Path:
+        """A sound file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +42,10 @@ class SpeechProbability:
         Samples that one stands for.
     sample_rate : int, default 16000
         Hz; a hop must be a whole number of milliseconds.
+    model, version : str
+        Which model found them; "" where it is unknown.
+    source : str
+        SHA-256 of what was heard, 64 hexadecimal digits; "" where it is unknown.
 
     Raises
     ------
@@ -39,6 +56,9 @@ class SpeechProbability:
     p: NDArray[np.float32]
     hop: int = HOP
     sample_rate: int = SAMPLE_RATE
+    model: str = field(default="", kw_only=True)
+    version: str = field(default="", kw_only=True)
+    source: str = field(default="", kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         if self.p.dtype != np.float32 or self.p.ndim != 1:
@@ -54,6 +74,50 @@ class SpeechProbability:
         view = self.p.view()
         view.flags.writeable = False
         object.__setattr__(self, "p", view)
+
+    @classmethod
+    def from_array(
+        cls, p: ArrayLike, *, hop: int = HOP, sample_rate: int = SAMPLE_RATE
+    ) -> SpeechProbability:
+        """Make one of figures that were found elsewhere.
+
+        Parameters
+        ----------
+        p : array of numbers, shape (n,)
+            Probabilities, 0 to 1.
+        hop : int, default 512
+            Samples that one stands for.
+        sample_rate : int, default 16000
+            Hz; a hop must be a whole number of milliseconds.
+
+        Returns
+        -------
+        SpeechProbability
+            Of no known model.
+
+        Raises
+        ------
+        AudioFormatError
+            If the figures are no probabilities, or a hop not whole milliseconds.
+
+        Examples
+        --------
+        >>> SpeechProbability.from_array([0.1, 0.9]).duration
+        0.064
+        """
+        given = np.asarray(p)
+        if given.dtype.kind not in "fiub" or given.ndim != 1:
+            raise AudioFormatError(
+                f"probabilities are {given.dtype} of shape {given.shape}, not numbers "
+                "of shape (n,): give one recording's"
+            )
+        outside = given[~((given >= 0) & (given <= 1))]
+        if len(outside):
+            raise AudioFormatError(
+                f"{outside[0]} is no probability, which lies between 0 and 1: give "
+                "what a model found, not a level"
+            )
+        return cls(given.astype(np.float32), hop, sample_rate)
 
     @property
     def hop_ms(self) -> int:
@@ -75,13 +139,25 @@ class SpeechProbability:
         return len(self.p)
 
 
-def speech_probability(clip: Clip) -> SpeechProbability:
-    """How likely each 32 ms of a clip is speech, by Silero 6.2.
+def speech_probability(
+    sound: Clip | str | os.PathLike[str] | HasMicrophone,
+    model: str | SpeechModel | SpeechFunction = "silero",
+    *,
+    on_progress: Callable[[float, float], object] | None = None,
+    cache: bool = True,
+) -> SpeechProbability:
+    """How likely each 32 ms of a sound is speech.
 
     Parameters
     ----------
-    clip : Clip
-        At any rate; resampled to 16 kHz as a live stream would be.
+    sound : Clip, path or recording
+        At any rate; resampled to the model's as a live stream would be.
+    model : str, SpeechModel or callable, default "silero"
+        What `speech_model` takes.
+    on_progress : callable, optional
+        Told the seconds done and the seconds in all; by default long work shows a bar.
+    cache : bool, default True
+        Look the result up in the cache on disk, and keep it there.
 
     Returns
     -------
@@ -91,7 +167,9 @@ def speech_probability(clip: Clip) -> SpeechProbability:
     Raises
     ------
     AudioFormatError
-        If the clip's rate cannot be resampled.
+        If the sound cannot be used.
+    ConfigError
+        If there is no such model.
 
     Examples
     --------
@@ -100,6 +178,23 @@ def speech_probability(clip: Clip) -> SpeechProbability:
     >>> len(speech_probability(clip))
     124
     """
-    resampler = StreamingResampler(clip.sample_rate, SAMPLE_RATE)
+    ears = speech_model(model)
+    clip = _clip_of(sound)
+    resampler = StreamingResampler(clip.sample_rate, ears.sample_rate)
     samples = np.concatenate((resampler(clip.samples), resampler.flush()))
-    return SpeechProbability(SileroVad().probabilities(samples))
+    if on_progress is not None:
+        on_progress(clip.duration, clip.duration)
+    return SpeechProbability(
+        ears.stream().push(samples),
+        ears.hop,
+        ears.sample_rate,
+        model=ears.name,
+        version=ears.version,
+    )
+
+
+def _clip_of(sound: Clip | str | os.PathLike[str] | HasMicrophone) -> Clip:
+    if isinstance(sound, Clip):
+        return sound
+    microphone = getattr(sound, "microphone", sound)
+    return Clip.from_file(Path(microphone))

@@ -50,7 +50,10 @@ HOP_MS: Final = 1000 * HOP // SAMPLE_RATE
 CONTEXT: Final = 64
 """Samples of the hop before that are looked at again."""
 
-WEIGHTS: Final = Path(__file__).with_name("silero_vad_6.2.npz")
+VERSION: Final = "6.2"
+"""Release of silero-vad that the network is of."""
+
+WEIGHTS: Final = Path(__file__).with_name(f"silero_vad_{VERSION}.npz")
 """Figures of the network, with their provenance."""
 
 SHAPES: Final[dict[str, tuple[int, ...]]] = {
@@ -85,6 +88,13 @@ class SileroVad:
     Its weights are loaded once a process and shared; it holds no state, so one may
     serve any number of streams and threads.
 
+    Attributes
+    ----------
+    name, version : str
+        ``"silero"`` and the release.
+    hop, sample_rate : int
+        512 samples at 16000 Hz.
+
     Examples
     --------
     >>> import numpy as np
@@ -92,6 +102,11 @@ class SileroVad:
     >>> vad.probabilities(np.zeros(16_000, np.float32)).shape
     (31,)
     """
+
+    name: Final = "silero"
+    version: Final = VERSION
+    hop: Final = HOP
+    sample_rate: Final = SAMPLE_RATE
 
     def __init__(self) -> None:
         self._network = _network()
