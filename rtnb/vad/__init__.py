@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rtnb.vad.models import SpeechModel, SpeechStream, speech_model
     from rtnb.vad.probability import SpeechProbability, speech_probability
     from rtnb.vad.segmentation import Segment, segment
+    from rtnb.vad.semantic import Judge, SemanticDetector, SentenceEnds
     from rtnb.vad.silero import SileroStream, SileroVad
     from rtnb.vad.streaming import StreamingVad
     from rtnb.vad.stress import add_noise
@@ -30,8 +31,11 @@ __all__ = [
     "SEMANTIC_VAD_DEFAULTS",
     "SERVER_VAD_DEFAULTS",
     "Eagerness",
+    "Judge",
     "Segment",
+    "SemanticDetector",
     "SemanticVad",
+    "SentenceEnds",
     "ServerVad",
     "SileroStream",
     "SileroVad",
@@ -49,7 +53,10 @@ __all__ = [
 ]
 
 _HOME = {
+    "Judge": "semantic",
     "Segment": "segmentation",
+    "SemanticDetector": "semantic",
+    "SentenceEnds": "semantic",
     "SileroStream": "silero",
     "SileroVad": "silero",
     "SpeechModel": "models",

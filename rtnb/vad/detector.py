@@ -176,6 +176,11 @@ class TurnDetector:
         """Hops taken so far."""
         return self._hop
 
+    @property
+    def quiet_run(self) -> int:
+        """Quiet hops in a row that a turn under way has come to; 0 between turns."""
+        return self._quiet_run if self.active else 0
+
     def push(self, probability: float) -> SpeechStarted | SpeechStopped | None:
         """Take the next hop.
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from rtnb.vad.detector import Law
-from rtnb.vad.settings import SERVER_VAD_DEFAULTS, ServerVad
+from rtnb.vad.semantic import SentenceEnds, pause_law, semantic_stops
+from rtnb.vad.settings import SERVER_VAD_DEFAULTS, SemanticVad, ServerVad
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +73,10 @@ class Segment:
 
 
 def segment(
-    probability: SpeechProbability, settings: ServerVad = SERVER_VAD_DEFAULTS
+    probability: SpeechProbability,
+    settings: ServerVad | SemanticVad = SERVER_VAD_DEFAULTS,
+    *,
+    sentences: SentenceEnds | None = None,
 ) -> list[Segment]:
     """Turns that a detector with these settings would have found.
 
@@ -80,8 +84,11 @@ def segment(
     ----------
     probability : SpeechProbability
         From `speech_probability`.
-    settings : ServerVad, optional
+    settings : ServerVad or SemanticVad, optional
         What is not set has its default.
+    sentences : SentenceEnds, optional
+        From `sentence_ends`: how the pauses are judged, which only ``semantic_vad`` asks
+        for. Without it none is.
 
     Returns
     -------
@@ -94,26 +101,37 @@ def segment(
     each is the `quiet_hops`-th of a run of quiet ones. Between two of them, speech
     begins at the first hop that reaches the threshold.
     """
-    law = Law.of(settings, hop_ms=probability.hop_ms)
     p = probability.p.astype(np.float64)  # as the detector compares
-    stops = _nth_of_runs(p < law.leave, law.quiet_hops)
+    endings: list[Ending]
+    if isinstance(settings, SemanticVad):
+        law = pause_law(probability.hop_ms)
+        judged = SentenceEnds.none() if sentences is None else sentences
+        stops, longest = semantic_stops(probability, settings, judged)
+        endings = ["longest wait" if waited else "sentence" for waited in longest]
+    else:
+        law = Law.of(settings, hop_ms=probability.hop_ms)
+        stops = _nth_of_runs(p < law.leave, law.quiet_hops)
+        endings = ["silence"] * len(stops)
     loud = np.flatnonzero(p >= law.enter)
     next_stop, first = np.unique(np.searchsorted(stops, loud), return_index=True)
+    ends: list[tuple[int | None, Ending]]
+    ends = [*zip(stops.tolist(), endings, strict=True), (None, "end of audio")]
     return [
-        _segment(law, int(start), stops[stop] if stop < len(stops) else None, len(p))
-        for start, stop in zip(loud[first], next_stop, strict=True)
+        _segment(law, start, *ends[stop], len(p))
+        for start, stop in zip(loud[first].tolist(), next_stop.tolist(), strict=True)
     ]
 
 
-def _segment(law: Law, started: int, stopped: np.int64 | None, hops: int) -> Segment:
-    stopped_hop = None if stopped is None else int(stopped)
-    last = hops - 1 if stopped_hop is None else stopped_hop
+def _segment(
+    law: Law, started: int, stopped: int | None, ended: Ending, hops: int
+) -> Segment:
+    last = hops - 1 if stopped is None else stopped
     return Segment(
         law.start_ms(started),
         law.end_ms(last),
         started,
-        stopped_hop,
-        ended="end of audio" if stopped is None else "silence",
+        stopped,
+        ended=ended,
         hop_ms=law.hop_ms,
     )
 

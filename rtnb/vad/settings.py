@@ -24,6 +24,14 @@ from rtnb.errors import ConfigError
 Eagerness = Literal["low", "medium", "high", "auto"]
 """How soon ``semantic_vad`` takes a pause for an end."""
 
+LONGEST_WAIT_MS: Final[dict[Eagerness, int]] = {
+    "low": 8_000,
+    "medium": 4_000,
+    "high": 2_000,
+    "auto": 4_000,
+}
+"""How long ``semantic_vad`` waits at most for more words: the API's documentation."""
+
 IDLE_TIMEOUT_RANGE_MS: Final = (5_000, 30_000)
 """Limits of ``idle_timeout_ms``: OpenAPI description of the Realtime API."""
 
