@@ -61,6 +61,25 @@ export function segments(p, settings, hopMs) {
 }
 
 /**
+ * Which turns cut in: the speech goes on within `CUT_IN_MS` after their end.
+ * @param {Float32Array} p speech probability of each hop
+ * @param {Turns} found
+ * @param {number} hopMs
+ * @param {Reference | null} [labels] where there was speech; without them, where p is high
+ * @returns {Uint8Array} one element a turn, 1 for those that do
+ */
+export function cutIns(p, found, hopMs, labels = null) {
+  const labelled = labels && lastEnd(labels);
+  return Uint8Array.from(found.audioEndMs, (endMs, i) => {
+    if (found.stoppedHop[i] < 0) return 0;
+    const goesOn = labelled
+      ? labelled(endMs + CUT_IN_MS) > endMs
+      : speechWithin(p, endMs / hopMs, (endMs + CUT_IN_MS) / hopMs);
+    return Number(goesOn);
+  });
+}
+
+/**
  * What the settings come to, in three figures.
  * @param {Float32Array} p speech probability of each hop
  * @param {Turns} found
@@ -73,21 +92,16 @@ export function segments(p, settings, hopMs) {
 export function counters(p, found, hopMs, labels = null) {
   const labelled = labels && lastEnd(labels);
   const delays = [];
-  let cutIns = 0;
   for (let i = 0; i < found.startedHop.length; i++) {
     if (found.stoppedHop[i] < 0) continue;
-    const [startMs, endMs] = [found.audioStartMs[i], found.audioEndMs[i]];
     const stoppedMs = (found.stoppedHop[i] + 1) * hopMs;
-    const goesOn = labelled
-      ? labelled(endMs + CUT_IN_MS) > endMs
-      : speechWithin(p, endMs / hopMs, (endMs + CUT_IN_MS) / hopMs);
-    if (goesOn) cutIns += 1;
     const speechEndMs = labelled
       ? labelled(stoppedMs)
       : speechEnd(p, found.startedHop[i], found.stoppedHop[i]) * hopMs;
-    if (speechEndMs > startMs) delays.push(stoppedMs - speechEndMs);
+    if (speechEndMs > found.audioStartMs[i]) delays.push(stoppedMs - speechEndMs);
   }
-  return { turns: found.startedHop.length, cutIns, delayMs: median(delays) };
+  const cut = cutIns(p, found, hopMs, labels).reduce((sum, one) => sum + one, 0);
+  return { turns: found.startedHop.length, cutIns: cut, delayMs: median(delays) };
 }
 
 /**
