@@ -117,14 +117,15 @@ def segment(
     ends: list[tuple[int | None, Ending]]
     ends = [*zip(stops.tolist(), endings, strict=True), (None, "end of audio")]
     return [
-        _segment(law, start, *ends[stop], len(p))
+        _segment(law, start, ends[stop], hops=len(p))
         for start, stop in zip(loud[first].tolist(), next_stop.tolist(), strict=True)
     ]
 
 
 def _segment(
-    law: Law, started: int, stopped: int | None, ended: Ending, hops: int
+    law: Law, started: int, end: tuple[int | None, Ending], *, hops: int
 ) -> Segment:
+    stopped, ended = end
     last = hops - 1 if stopped is None else stopped
     return Segment(
         law.start_ms(started),
