@@ -20,6 +20,7 @@ from rtnb.vad.settings import (
 if TYPE_CHECKING:
     from rtnb.vad.detector import SpeechStarted, SpeechStopped, TurnDetector
     from rtnb.vad.models import SpeechModel, SpeechStream, speech_model
+    from rtnb.vad.policies import Policy
     from rtnb.vad.probability import SpeechProbability, speech_probability
     from rtnb.vad.segmentation import Segment, segment
     from rtnb.vad.semantic import Judge, SemanticDetector, SentenceEnds
@@ -32,6 +33,7 @@ __all__ = [
     "SERVER_VAD_DEFAULTS",
     "Eagerness",
     "Judge",
+    "Policy",
     "Segment",
     "SemanticDetector",
     "SemanticVad",
@@ -54,6 +56,7 @@ __all__ = [
 
 _HOME = {
     "Judge": "semantic",
+    "Policy": "policies",
     "Segment": "segmentation",
     "SemanticDetector": "semantic",
     "SentenceEnds": "semantic",

@@ -8,20 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-
-from rtnb.vad.detector import Law
-from rtnb.vad.semantic import SentenceEnds, pause_law, semantic_stops
-from rtnb.vad.settings import SERVER_VAD_DEFAULTS, SemanticVad, ServerVad
+from rtnb.vad.policies import ENDINGS, find_turns
+from rtnb.vad.settings import SERVER_VAD_DEFAULTS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from rtnb.vad.policies import Policy
     from rtnb.vad.probability import SpeechProbability
+    from rtnb.vad.semantic import SentenceEnds
+    from rtnb.vad.settings import SemanticVad, ServerVad
 
-Ending: TypeAlias = Literal["silence", "sentence", "longest wait", "end of audio"]
+Ending: TypeAlias = Literal[
+    "silence", "sentence", "longest wait", "longest speech", "end of audio"
+]
 """Why a turn ended: it was quiet for long enough; quiet, and the sentence was over;
-quiet for as long as an unfinished sentence is waited for; or the audio was over."""
+quiet for as long as an unfinished sentence is waited for; as long as speech may be, by
+a policy that limits it; or the audio was over."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Segment:
         The hop that reached the threshold, from 0.
     stopped_hop : int or None
         The hop that completed the silence; None for a turn that was still going on.
-    ended : {"silence", "sentence", "longest wait", "end of audio"}
-        Why it ended; the second and third are only ``semantic_vad``'s.
+    ended : {"silence", "sentence", "longest wait", "longest speech", "end of audio"}
+        Why it ended; the second and third are only ``semantic_vad``'s, the fourth is
+        only `Policy.silero`'s.
     hop_ms : int, default 32
         Length of a hop.
     """
@@ -74,7 +76,7 @@ class Segment:
 
 def segment(
     probability: SpeechProbability,
-    settings: ServerVad | SemanticVad = SERVER_VAD_DEFAULTS,
+    settings: ServerVad | SemanticVad | Policy = SERVER_VAD_DEFAULTS,
     *,
     sentences: SentenceEnds | None = None,
 ) -> list[Segment]:
@@ -84,7 +86,7 @@ def segment(
     ----------
     probability : SpeechProbability
         From `speech_probability`.
-    settings : ServerVad or SemanticVad, optional
+    settings : ServerVad, SemanticVad or Policy, optional
         What is not set has its default.
     sentences : SentenceEnds, optional
         From `sentence_ends`: how the pauses are judged, which only ``semantic_vad`` asks
@@ -95,50 +97,42 @@ def segment(
     list of Segment
         In order.
 
+    Raises
+    ------
+    ConfigError
+        If the settings are of another kind.
+
     Notes
     -----
-    No loop over hops: the hops that may complete a silence are known beforehand, for
-    each is the `quiet_hops`-th of a run of quiet ones. Between two of them, speech
-    begins at the first hop that reaches the threshold.
+    No loop over hops, but for a policy that cuts speech that is too long.
+    `rtnb.vad.policies.find_turns` gives the same as arrays.
+
+    Examples
+    --------
+    >>> from rtnb.vad import Policy, SpeechProbability
+    >>> heard = SpeechProbability.from_array([0.0] * 12 + [0.9] * 10 + [0.1] * 9)
+    >>> segment(heard)[0].audio_end_ms
+    928
+    >>> segment(heard, Policy.silero())[0].audio_end_ms
+    734
     """
-    p = probability.p.astype(np.float64)  # as the detector compares
-    endings: list[Ending]
-    if isinstance(settings, SemanticVad):
-        law = pause_law(probability.hop_ms)
-        judged = SentenceEnds.none() if sentences is None else sentences
-        stops, longest = semantic_stops(probability, settings, judged)
-        endings = ["longest wait" if waited else "sentence" for waited in longest]
-    else:
-        law = Law.of(settings, hop_ms=probability.hop_ms)
-        stops = _nth_of_runs(p < law.leave, law.quiet_hops)
-        endings = ["silence"] * len(stops)
-    loud = np.flatnonzero(p >= law.enter)
-    next_stop, first = np.unique(np.searchsorted(stops, loud), return_index=True)
-    ends: list[tuple[int | None, Ending]]
-    ends = [*zip(stops.tolist(), endings, strict=True), (None, "end of audio")]
-    return [
-        _segment(law, start, ends[stop], hops=len(p))
-        for start, stop in zip(loud[first].tolist(), next_stop.tolist(), strict=True)
-    ]
-
-
-def _segment(
-    law: Law, started: int, end: tuple[int | None, Ending], *, hops: int
-) -> Segment:
-    stopped, ended = end
-    last = hops - 1 if stopped is None else stopped
-    return Segment(
-        law.start_ms(started),
-        law.end_ms(last),
-        started,
-        stopped,
-        ended=ended,
-        hop_ms=law.hop_ms,
+    turns = find_turns(probability, settings, sentences=sentences)
+    table = zip(
+        turns.audio_start_ms.tolist(),
+        turns.audio_end_ms.tolist(),
+        turns.started_hop.tolist(),
+        turns.stopped_hop.tolist(),
+        turns.ended.tolist(),
+        strict=True,
     )
-
-
-def _nth_of_runs(flags: NDArray[np.bool_], nth: int) -> NDArray[np.int64]:
-    """Index of the nth element of every run of True that is so long."""
-    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
-    starts, ends = edges[::2], edges[1::2]
-    return starts[ends - starts >= nth] + (nth - 1)
+    return [
+        Segment(
+            audio_start_ms,
+            audio_end_ms,
+            started,
+            None if stopped < 0 else stopped,
+            ended=ENDINGS[ended],
+            hop_ms=turns.hop_ms,
+        )
+        for audio_start_ms, audio_end_ms, started, stopped, ended in table
+    ]
