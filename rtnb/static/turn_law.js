@@ -15,12 +15,24 @@ export const SPEECH = 0.5;
 /** Speech so soon after the end of a turn, in ms, means that it cut in. */
 export const CUT_IN_MS = 1000;
 
-/** What is not set. */
-export const DEFAULTS = { threshold: 0.5, prefix_padding_ms: 300, silence_duration_ms: 200 };
+/** What is not set; `semantic_vad` has the first two of `server_vad`. */
+export const DEFAULTS = { threshold: 0.5, prefix_padding_ms: 300, silence_duration_ms: 200, eagerness: "auto" };
+
+/** How long a pause lasts when `semantic_vad` has it judged. */
+export const JUDGED_AFTER_MS = 256;
+
+/** What counts where a pause has no judgement. */
+export const UNJUDGED = 0.5;
+
+/** For so long `semantic_vad` waits for an unfinished sentence, by its eagerness. */
+export const LONGEST_WAIT_MS = { low: 8000, medium: 4000, high: 2000, auto: 4000 };
 
 /**
- * @typedef {{ type?: "server_vad", threshold?: number, prefix_padding_ms?: number, silence_duration_ms?: number }} Settings
+ * @typedef {{ type?: "server_vad" | "semantic_vad", threshold?: number, prefix_padding_ms?: number,
+ *   silence_duration_ms?: number, eagerness?: "low" | "medium" | "high" | "auto" }} Settings
  *   as on the wire
+ * @typedef {{ hops: Int32Array, p: Float32Array }} SentenceEnds
+ *   For each pause that was judged the hop that asked for it, increasing, and how likely the words end a sentence.
  * @typedef {{ startedHop: Int32Array, stoppedHop: Int32Array, audioStartMs: Float64Array, audioEndMs: Float64Array,
  *   ended: string[] }} Turns
  *   One element a turn. `stoppedHop` is -1 for a turn that was still going on.
@@ -33,31 +45,36 @@ export const DEFAULTS = { threshold: 0.5, prefix_padding_ms: 300, silence_durati
  * @param {Float32Array} p speech probability of each hop
  * @param {Settings} settings
  * @param {number} hopMs whole milliseconds
+ * @param {SentenceEnds | null} [sentenceEnds] for `semantic_vad`; without them no pause is judged
  * @returns {Turns}
  */
-export function segments(p, settings, hopMs) {
-  const { enter, leave, quietHops, prefixMs } = law(settings, hopMs);
-  const most = Math.ceil(p.length / (quietHops + 1));
-  const startedHop = new Int32Array(most);
-  const stoppedHop = new Int32Array(most);
-  let count = 0;
+export function segments(p, settings, hopMs, sentenceEnds = null) {
+  const { enter, leave, prefixMs, judgedHops, waitAt, ending } = law(settings, hopMs, sentenceEnds);
+  const startedHop = new Int32Array(Math.ceil(p.length / 2));
+  const stoppedHop = new Int32Array(startedHop.length);
+  const ended = [];
   let speaking = false;
   let quiet = 0;
+  let wait = 0;
   for (let hop = 0; hop < p.length; hop++) {
     if (!speaking) {
       if (p[hop] < enter) continue;
       speaking = true;
       quiet = 0;
-      startedHop[count] = hop;
-      stoppedHop[count++] = -1;
+      startedHop[ended.length] = hop;
+      stoppedHop[ended.length] = -1;
+      ended.push("end of audio");
     } else if (p[hop] >= leave) {
       quiet = 0;
-    } else if (++quiet === quietHops) {
+    } else {
+      if (++quiet === judgedHops) wait = waitAt(hop);
+      if (quiet < judgedHops || quiet < wait) continue;
       speaking = false;
-      stoppedHop[count - 1] = hop;
+      stoppedHop[ended.length - 1] = hop;
+      ended[ended.length - 1] = ending(wait);
     }
   }
-  return turns(startedHop.slice(0, count), stoppedHop.slice(0, count), { hops: p.length, hopMs, prefixMs });
+  return turns(startedHop, stoppedHop, ended, { hops: p.length, hopMs, prefixMs });
 }
 
 /**
@@ -70,13 +87,16 @@ export function segments(p, settings, hopMs) {
  */
 export function cutIns(p, found, hopMs, labels = null) {
   const labelled = labels && lastEnd(labels);
-  return Uint8Array.from(found.audioEndMs, (endMs, i) => {
-    if (found.stoppedHop[i] < 0) return 0;
+  const cut = new Uint8Array(found.startedHop.length);
+  for (let i = 0; i < cut.length; i++) {
+    if (found.stoppedHop[i] < 0) continue;
+    const endMs = found.audioEndMs[i];
     const goesOn = labelled
       ? labelled(endMs + CUT_IN_MS) > endMs
       : speechWithin(p, endMs / hopMs, (endMs + CUT_IN_MS) / hopMs);
-    return Number(goesOn);
-  });
+    cut[i] = Number(goesOn);
+  }
+  return cut;
 }
 
 /**
@@ -105,38 +125,71 @@ export function counters(p, found, hopMs, labels = null) {
 }
 
 /**
- * What settings mean for hops.
+ * What settings mean for hops: a pause that has lasted `judgedHops` is to last `waitAt(hop)` in all for the turn to end.
  * @param {Settings} settings
  * @param {number} hopMs
+ * @param {SentenceEnds | null} sentenceEnds
  */
-function law(settings, hopMs) {
-  const given = { ...DEFAULTS, ...settings };
-  const enter = given.threshold;
-  return {
-    enter,
-    leave: Math.min(enter, Math.max(enter - HYSTERESIS, LOWEST_RELEASE)),
-    quietHops: Math.max(1, Math.ceil(given.silence_duration_ms / hopMs)),
-    prefixMs: given.prefix_padding_ms,
-  };
+function law(settings, hopMs, sentenceEnds) {
+  const semantic = settings.type === "semantic_vad";
+  const { threshold: enter, prefix_padding_ms: prefixMs } = semantic ? DEFAULTS : { ...DEFAULTS, ...settings };
+  const leave = Math.min(enter, Math.max(enter - HYSTERESIS, LOWEST_RELEASE));
+  const pause = semantic ? untilSentence(settings, hopMs, sentenceEnds) : untilSilence(settings, hopMs);
+  return { enter, leave, prefixMs, ...pause };
 }
 
 /**
- * @param {Int32Array} startedHop
+ * @param {Settings} settings
+ * @param {number} hopMs
+ */
+function untilSilence({ silence_duration_ms = DEFAULTS.silence_duration_ms }, hopMs) {
+  const wait = Math.max(1, Math.ceil(silence_duration_ms / hopMs));
+  return { judgedHops: 1, waitAt: () => wait, ending: () => "silence" };
+}
+
+/**
+ * @param {Settings} settings
+ * @param {number} hopMs
+ * @param {SentenceEnds | null} sentenceEnds
+ */
+function untilSentence({ eagerness = "auto" }, hopMs, sentenceEnds) {
+  const judgedHops = Math.ceil(JUDGED_AFTER_MS / hopMs);
+  const shortest = judgedHops + 1;
+  const longest = Math.max(shortest, Math.ceil(LONGEST_WAIT_MS[eagerness] / hopMs));
+  let next = 0;
+  /** @param {number} hop later than that of the call before */
+  const waitAt = (hop) => {
+    while (sentenceEnds && sentenceEnds.hops[next] < hop) next++;
+    const unlikely = 1 - (sentenceEnds && sentenceEnds.hops[next] === hop ? sentenceEnds.p[next] : UNJUDGED);
+    return shortest + Math.floor(unlikely * unlikely * (longest - shortest));
+  };
+  /** @param {number} wait */
+  const ending = (wait) => (wait === longest ? "longest wait" : "sentence");
+  return { judgedHops, waitAt, ending };
+}
+
+/**
+ * @param {Int32Array} startedHop longer than there are turns
  * @param {Int32Array} stoppedHop
+ * @param {string[]} ended
  * @param {{ hops: number, hopMs: number, prefixMs: number }} grid
  * @returns {Turns}
  */
-function turns(startedHop, stoppedHop, { hops, hopMs, prefixMs }) {
-  const audioStartMs = new Float64Array(startedHop.length);
-  const audioEndMs = new Float64Array(startedHop.length);
-  const ended = new Array(startedHop.length);
-  for (let i = 0; i < startedHop.length; i++) {
-    const open = stoppedHop[i] < 0;
+function turns(startedHop, stoppedHop, ended, { hops, hopMs, prefixMs }) {
+  const count = ended.length;
+  const audioStartMs = new Float64Array(count);
+  const audioEndMs = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
     audioStartMs[i] = Math.max(0, startedHop[i] * hopMs - prefixMs);
-    audioEndMs[i] = (open ? hops : stoppedHop[i] + 1) * hopMs;
-    ended[i] = open ? "end of audio" : "silence";
+    audioEndMs[i] = (stoppedHop[i] < 0 ? hops : stoppedHop[i] + 1) * hopMs;
   }
-  return { startedHop, stoppedHop, audioStartMs, audioEndMs, ended };
+  return {
+    startedHop: startedHop.slice(0, count),
+    stoppedHop: stoppedHop.slice(0, count),
+    audioStartMs,
+    audioEndMs,
+    ended,
+  };
 }
 
 /**

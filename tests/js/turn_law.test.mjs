@@ -43,6 +43,16 @@ test("no silence at all is one quiet hop", () => {
   assert.deepEqual([...found.stoppedHop], [1, 3]);
 });
 
+test("semantic_vad waits as long as the words want", () => {
+  const p = trace([0.9, 10], [0, 300]);
+  const settings = { type: "semantic_vad", eagerness: "low", threshold: 0.95 };
+  const stop = (p_end) =>
+    segments(p, settings, HOP_MS, { hops: Int32Array.of(17), p: Float32Array.of(p_end) }).stoppedHop[0] - 9;
+  assert.deepEqual([1, 0.5, 0].map(stop), [9, 69, 250]);
+  assert.equal(segments(p, settings, HOP_MS).stoppedHop[0] - 9, 69);
+  assert.deepEqual(segments(p, { type: "semantic_vad" }, HOP_MS).ended, ["sentence"]);
+});
+
 test("an empty recording has no turns and no delay", () => {
   const found = segments(new Float32Array(0), {}, HOP_MS);
   assert.deepEqual(counters(new Float32Array(0), found, HOP_MS), { turns: 0, cutIns: 0, delayMs: null });

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtnb.vad import ServerVad, SpeechProbability, segment
+from rtnb.vad import SemanticVad, ServerVad, SpeechProbability, segment
+from rtnb.vad.semantic import Pauses, SentenceEnds
 
 FILTER = Path(__file__).parents[1] / "js" / "turn_law_lines.mjs"
 NO_NODE = "no Node on this machine; Debian and Ubuntu have it: apt-get install nodejs"
@@ -36,13 +37,19 @@ class Page:
             [node, FILTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def answer(self, probability, settings, labels=None):
+    def answer(self, probability, settings, *, labels=None, sentences=None):
         question = {
             "p": probability.p.tolist(),
             "settings": settings,
             "hopMs": probability.hop_ms,
             "labels": labels,
+            "sentenceEnds": None,
         }
+        if sentences is not None:
+            question["sentenceEnds"] = {
+                "hops": sentences.hops.tolist(),
+                "p": sentences.p.tolist(),
+            }
         self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
@@ -115,3 +122,32 @@ def test_what_is_not_set_has_the_default_of_python(page):
     probability = trace([(0.9, 20), (0.34, 30), (0.5, 4), (0.36, 9), (0.0, 40)])
     answer = page.answer(probability, {})
     assert answer["turns"] == turns(probability, ServerVad())
+
+
+@given(
+    runs=st.lists(st.tuples(levels, st.integers(1, 70)), max_size=30),
+    grid=hops_ms,
+    settings=st.builds(
+        SemanticVad, eagerness=st.sampled_from(["low", "medium", "high", "auto"])
+    ),
+    judge=st.data(),
+)
+def test_semantic_turns_too(page, runs, grid, settings, judge):
+    probability = trace(runs, grid)
+    asked = Pauses.of(probability).judged
+    judgement = st.one_of(st.none(), levels)
+    drawn = judge.draw(st.lists(judgement, min_size=len(asked), max_size=len(asked)))
+    told = [(hop, p) for hop, p in zip(asked, drawn, strict=True) if p is not None]
+    sentences = SentenceEnds(
+        np.array([hop for hop, _ in told], np.int32),
+        np.array([p for _, p in told], np.float32),
+    )
+    answer = page.answer(probability, wire(settings), sentences=sentences)
+    assert answer["turns"] == turns(probability, settings, sentences=sentences)
+
+
+def test_a_pause_that_nobody_judged_counts_as_in_python(page):
+    probability = trace([(0.9, 20), (0.0, 40), (0.9, 4), (0.0, 90)])
+    answer = page.answer(probability, {"type": "semantic_vad"})
+    assert answer["turns"] == turns(probability, SemanticVad())
+    assert answer["turns"][0][-1] == "sentence"
