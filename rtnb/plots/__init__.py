@@ -7,6 +7,7 @@ and on a dark one.
 
 from __future__ import annotations
 
+from rtnb.plots.calibration import plot_noise_floor
 from rtnb.plots.sound import plot_activity, plot_waveform
 from rtnb.plots.turns import plot_cost, plot_latency, plot_tokens
 
@@ -14,6 +15,7 @@ __all__ = [
     "plot_activity",
     "plot_cost",
     "plot_latency",
+    "plot_noise_floor",
     "plot_tokens",
     "plot_waveform",
 ]

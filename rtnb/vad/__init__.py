@@ -18,20 +18,28 @@ from rtnb.vad.settings import (
 )
 
 if TYPE_CHECKING:
+    from rtnb.vad.calibration import Calibration, Clipping, calibrate
     from rtnb.vad.detector import SpeechStarted, SpeechStopped, TurnDetector
+    from rtnb.vad.echo import EchoCheck, echo_probe, measure_echo
     from rtnb.vad.models import SpeechModel, SpeechStream, speech_model
     from rtnb.vad.policies import Policy
     from rtnb.vad.probability import SpeechProbability, speech_probability
     from rtnb.vad.segmentation import Segment, segment
     from rtnb.vad.semantic import Judge, SemanticDetector, SentenceEnds
+    from rtnb.vad.sentences import sentence_ends
     from rtnb.vad.silero import SileroStream, SileroVad
+    from rtnb.vad.spectrum import Hum, Spectrum, mains_hum, third_octaves
     from rtnb.vad.streaming import StreamingVad
     from rtnb.vad.stress import add_noise
 
 __all__ = [
     "SEMANTIC_VAD_DEFAULTS",
     "SERVER_VAD_DEFAULTS",
+    "Calibration",
+    "Clipping",
     "Eagerness",
+    "EchoCheck",
+    "Hum",
     "Judge",
     "Policy",
     "Segment",
@@ -41,6 +49,7 @@ __all__ = [
     "ServerVad",
     "SileroStream",
     "SileroVad",
+    "Spectrum",
     "SpeechModel",
     "SpeechProbability",
     "SpeechStarted",
@@ -49,12 +58,22 @@ __all__ = [
     "StreamingVad",
     "TurnDetector",
     "add_noise",
+    "calibrate",
+    "echo_probe",
+    "mains_hum",
+    "measure_echo",
     "segment",
+    "sentence_ends",
     "speech_model",
     "speech_probability",
+    "third_octaves",
 ]
 
 _HOME = {
+    "Calibration": "calibration",
+    "Clipping": "calibration",
+    "EchoCheck": "echo",
+    "Hum": "spectrum",
     "Judge": "semantic",
     "Policy": "policies",
     "Segment": "segmentation",
@@ -62,6 +81,7 @@ _HOME = {
     "SentenceEnds": "semantic",
     "SileroStream": "silero",
     "SileroVad": "silero",
+    "Spectrum": "spectrum",
     "SpeechModel": "models",
     "SpeechProbability": "probability",
     "SpeechStarted": "detector",
@@ -70,9 +90,15 @@ _HOME = {
     "StreamingVad": "streaming",
     "TurnDetector": "detector",
     "add_noise": "stress",
+    "calibrate": "calibration",
+    "echo_probe": "echo",
+    "mains_hum": "spectrum",
+    "measure_echo": "echo",
     "segment": "segmentation",
+    "sentence_ends": "sentences",
     "speech_model": "models",
     "speech_probability": "probability",
+    "third_octaves": "spectrum",
 }
 
 
