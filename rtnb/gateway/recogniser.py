@@ -25,8 +25,8 @@ from rtnb.gateway.recogniser_worker import (
     END,
     HEADER,
     PHRASES,
-    SAMPLE_RATE,
 )
+from rtnb.vad.listener import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable

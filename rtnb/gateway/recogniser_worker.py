@@ -7,6 +7,7 @@ one kind byte and a little-endian u32 length, then the bytes; lines out are JSON
 
     P  phrases, JSON list of strings   → {"ready": true}   (first of all, once)
     A  audio, PCM16 mono 16 kHz        → nothing
+    J  how does it stand? u32 number   → {"judged": number, "probability": … or null}
     E  end of the utterance            → {"text": …}
     C  forget the utterance            → nothing
 
@@ -24,16 +25,14 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from rtnb.vad.listener import OPTIONS, Listener
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HEADER: Final = struct.Struct("<cI")
-PHRASES, AUDIO, END, CANCEL = b"P", b"A", b"E", b"C"
-
-SAMPLE_RATE: Final = 16_000
-ADAPT_BYTES: Final = 2 * SAMPLE_RATE
-"""The first second sets the cepstral mean of the rest: a voice and a microphone differ
-from those that pocketsphinx was trained with."""
+PHRASES, AUDIO, JUDGE, END, CANCEL = b"P", b"A", b"J", b"E", b"C"
+NUMBER: Final = struct.Struct("<I")
 
 AGREEMENT: Final = 0.45
 """Most by which the phones of phrase and open words may differ, as a share. Measured on
@@ -41,14 +40,8 @@ flite's slt and rms: of 102 lines of the tutorial understood rightly all but one
 by 0.42 at most; of 67 other sentences one differed by less, in its last word only (a
 city that the phrases do not know), and the rest by 0.50 at least."""
 
-LARGEST_BEAM: Final = 3000
-"""States followed at once. pocketsphinx's own 30 000 take three times the work (0.28 s
-instead of 0.10 s for a second of speech) and understood no word of 47 clips better."""
 
-STEP_BYTES: Final = 3200
-
-
-class Ears:
+class Ears(Listener):
     """The two decoders.
 
     Parameters
@@ -61,73 +54,19 @@ class Ears:
     def __init__(self, phrases: Iterable[str]) -> None:
         from pocketsphinx import Decoder
 
-        options: dict[str, Any] = {
-            "samprate": SAMPLE_RATE,
-            "loglevel": "FATAL",
-            # The second pass costs 60 ms at the end of every turn.
-            "fwdflat": False,
-            "maxhmmpf": LARGEST_BEAM,
-        }
-        self._open = Decoder(**options)
-        self._closed = Decoder(lm=None, **options)
+        closed = Decoder(lm=None, **OPTIONS)
+        super().__init__(closed)
         spoken = [phrase for phrase in map(plain, phrases) if self._speakable(phrase)]
         self._complete = re.compile("|".join(map(pattern, spoken)) or "(?!)")
-        self._closed.add_jsgf_string("phrases", grammar(spoken or ["hello"]))
-        self._closed.activate_search("phrases")
-        self._waiting = b""
-        self._listening = False
-
-    def hear(self, data: bytes) -> None:
-        """Take audio as it is spoken."""
-        self._waiting += data
-        if not self._listening and len(self._waiting) >= ADAPT_BYTES:
-            self._begin()
-        if self._listening:
-            self._work_off()
+        closed.add_jsgf_string("phrases", grammar(spoken or ["hello"]))
+        closed.activate_search("phrases")
 
     def understand(self) -> str:
         """End the utterance; its words, or an empty string."""
-        if not self._waiting and not self._listening:
-            return ""
-        if not self._listening:
-            self._begin()
-        self._work_off()
-        texts = []
-        for decoder in (self._open, self._closed):
-            decoder.end_utt()
-            guess = decoder.hyp()
-            texts.append(guess.hypstr if guess else "")
-        self._listening = False
-        free, phrase = texts
+        free, phrase = self.end()
         if self._complete.fullmatch(f"{phrase} ") is None:
             return free  # the closed decoder may stop in the middle of a phrase
         return phrase if self._difference(phrase, free) <= AGREEMENT else free
-
-    def forget(self) -> None:
-        """Drop the utterance."""
-        self._waiting = b""
-        if self._listening:
-            self._open.end_utt()
-            self._closed.end_utt()
-        self._listening = False
-
-    def _begin(self) -> None:
-        first = self._waiting[:ADAPT_BYTES]
-        self._closed.start_utt()
-        self._closed.process_raw(first, no_search=True, full_utt=True)
-        self._closed.end_utt()
-        mean = self._closed.get_cmn(update=False)
-        for decoder in (self._open, self._closed):
-            decoder.set_cmn(mean)
-            decoder.start_utt()
-        self._listening = True
-
-    def _work_off(self) -> None:
-        for start in range(0, len(self._waiting), STEP_BYTES):
-            piece = self._waiting[start : start + STEP_BYTES]
-            self._open.process_raw(piece)
-            self._closed.process_raw(piece)
-        self._waiting = b""
 
     def _speakable(self, phrase: str) -> bool:
         words = re.findall(r"[a-z']+", phrase.replace("<number>", "one"))
@@ -136,7 +75,7 @@ class Ears:
     def _phones(self, text: str) -> list[str]:
         phones: list[str] = []
         for word in text.split():
-            known = self._open.lookup_word(re.sub(r"\(\d+\)", "", word))
+            known = self.open.lookup_word(re.sub(r"\(\d+\)", "", word))
             phones += known.split() if known else []
         return phones
 
@@ -209,6 +148,9 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             raise ValueError("the phrases come first")
         elif kind == AUDIO:
             ears.hear(body)
+        elif kind == JUDGE:
+            (number,) = NUMBER.unpack(body)
+            _say(sink, {"judged": number, "probability": ears.judge()})
         elif kind == END:
             _say(sink, {"text": ears.understand()})
         elif kind == CANCEL:

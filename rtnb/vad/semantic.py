@@ -12,7 +12,7 @@ The law, for hops of 32 ms:
 * a hop at or above 0.35 ends the pause: the next one is judged anew;
 * a pause that nobody judges counts as judged `UNJUDGED`, halfway.
 
-Where the judgements come from is `rtnb.vad.sentences`' matter; the same law serves the
+Where the judgements come from is `rtnb.vad.listener`'s matter; the same law serves the
 gateway live (`SemanticDetector`) and recordings (`semantic_stops`).
 
 References

@@ -1,0 +1,194 @@
+"""Ears that say how likely the words so far end a sentence.
+
+pocketsphinx writes down what is said; its own language model, which looks at three
+words, says how likely a sentence ends after the last two. A word that no sentence ends
+with ("and", "the", "um") settles it.
+
+The recogniser is of demonstration quality: English, close microphone, little noise. It
+does not hear a voice fall, and a clause that could stand alone ("when I came home last
+night") passes for a sentence.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from rtnb.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SAMPLE_RATE: Final = 16_000
+"""Hz that the recogniser listens at."""
+
+ADAPT_BYTES: Final = 2 * SAMPLE_RATE
+"""The first second sets the cepstral mean of the rest: a voice and a microphone differ
+from those that pocketsphinx was trained with."""
+
+LARGEST_BEAM: Final = 3000
+"""States followed at once. pocketsphinx's own 30 000 take three times the work (0.28 s
+instead of 0.10 s for a second of speech) and understood no word of 47 clips better."""
+
+STEP_BYTES: Final = 3200
+
+OPTIONS: Final[dict[str, Any]] = {
+    "samprate": SAMPLE_RATE,
+    "loglevel": "FATAL",
+    # The second pass costs 60 ms at the end of every turn.
+    "fwdflat": False,
+    "maxhmmpf": LARGEST_BEAM,
+}
+"""Settings of a decoder."""
+
+OPEN_WORDS: Final = frozenset(
+    "a an the my your our their every and or but because if unless although than of "
+    "um uh er erm".split()  # noqa: SIM905 - words read best as a line
+)
+"""Words that leave a sentence open. The trigrams know most of them, but give an "um" an
+end as likely as a name's."""
+
+OVER, OPEN = -1.5, -3.5
+"""ln P of a sentence's end that is taken for certain, and the one for impossible; in
+between the score is a straight line. Its middle, -2.5, is passed by 95 % of 100 finished
+sentences and 10 % of 100 unfinished ones that flite spoke (rms and slt) and pocketsphinx
+wrote down; the area under the curve is 0.97. Of clauses that could stand alone, 0.61."""
+
+_LOG_BASE: Final = math.log(1.0001)
+"""pocketsphinx counts in powers of 1.0001."""
+
+
+def available() -> bool:
+    """Whether the recogniser is installed."""
+    return importlib.util.find_spec("pocketsphinx") is not None
+
+
+def end_probability(words: Sequence[str], language_model: Any) -> float | None:
+    """How likely words end a sentence.
+
+    Parameters
+    ----------
+    words : sequence of str
+        As the dictionary spells them.
+    language_model : pocketsphinx.NGramModel
+        Trigrams.
+
+    Returns
+    -------
+    float or None
+        From 0 to 1; None without words.
+    """
+    if not words:
+        return None
+    if words[-1] in OPEN_WORDS:
+        return 0.0
+    before = words[-2] if len(words) > 1 else "<s>"
+    ln_p: float = _LOG_BASE * language_model.prob(["</s>", words[-1], before])
+    return min(1.0, max(0.0, (ln_p - OPEN) / (OVER - OPEN)))
+
+
+class Listener:
+    """Ears for one utterance after the other, which can be asked how it stands.
+
+    Parameters
+    ----------
+    others : pocketsphinx.Decoder
+        Decoders that listen too, made with `OPTIONS`.
+
+    Attributes
+    ----------
+    open : pocketsphinx.Decoder
+        The one with the open vocabulary.
+
+    Raises
+    ------
+    MissingExtra
+        If pocketsphinx is not installed.
+
+    Notes
+    -----
+    Asking changes nothing: the words at the end are the same.
+    """
+
+    def __init__(self, *others: Any) -> None:
+        if not available():
+            raise MissingExtra("speech recognition", "local")
+        from pocketsphinx import Decoder
+
+        self.open = Decoder(**OPTIONS)
+        self._decoders = (self.open, *others)
+        self._language_model = self.open.get_lm("_default")
+        self._waiting = b""
+        self._listening = False
+
+    def hear(self, data: bytes) -> None:
+        """Take audio as it is spoken: PCM16, 16 kHz."""
+        self._waiting += data
+        if not self._listening and len(self._waiting) >= ADAPT_BYTES:
+            self._begin()
+        if self._listening:
+            self._work_off()
+
+    def judge(self) -> float | None:
+        """How likely the words so far end a sentence; None where there are none."""
+        if self._listening:
+            words = _words(self.open)
+        elif self._waiting:
+            self._start([self.open])
+            _feed([self.open], self._waiting)
+            self.open.end_utt()
+            words = _words(self.open)
+        else:
+            words = []
+        return end_probability(words, self._language_model)
+
+    def end(self) -> list[str]:
+        """End the utterance; what each decoder heard, its own words first."""
+        if not self._listening and not self._waiting:
+            return [""] * len(self._decoders)
+        if not self._listening:
+            self._begin()
+        self._work_off()
+        for decoder in self._decoders:
+            decoder.end_utt()
+        self._listening = False
+        return [" ".join(_words(decoder)) for decoder in self._decoders]
+
+    def forget(self) -> None:
+        """Drop the utterance."""
+        self._waiting = b""
+        if self._listening:
+            for decoder in self._decoders:
+                decoder.end_utt()
+        self._listening = False
+
+    def _begin(self) -> None:
+        self._start(self._decoders)
+        self._listening = True
+
+    def _start(self, decoders: Sequence[Any]) -> None:
+        """Adapt decoders to the first second and begin their utterance."""
+        self.open.start_utt()
+        first = self._waiting[:ADAPT_BYTES]
+        self.open.process_raw(first, no_search=True, full_utt=True)
+        self.open.end_utt()
+        mean = self.open.get_cmn(update=False)
+        for decoder in decoders:
+            decoder.set_cmn(mean)
+            decoder.start_utt()
+
+    def _work_off(self) -> None:
+        _feed(self._decoders, self._waiting)
+        self._waiting = b""
+
+
+def _feed(decoders: Sequence[Any], data: bytes) -> None:
+    for start in range(0, len(data), STEP_BYTES):
+        for decoder in decoders:
+            decoder.process_raw(data[start : start + STEP_BYTES])
+
+
+def _words(decoder: Any) -> list[str]:
+    guess = decoder.hyp()
+    return guess.hypstr.split() if guess else []
