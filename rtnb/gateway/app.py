@@ -1,6 +1,8 @@
 """The gateway's door: HTTP and WebSocket routes, tokens, and the process itself.
 
 Every route demands the token and a loopback ``Host``, and refuses a foreign ``Origin``.
+Sessions and what goes with them also open to a client secret, which is made to be shown
+by a page and expires.
 A page is let in to its media socket by a single-use ticket instead, which its session's
 owner obtains with the token; so the token never reaches a page.
 
@@ -27,16 +29,22 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from typing_extensions import override
 
 from rtnb.audio import EXAMPLES, transcript_of
+from rtnb.gateway.client_secrets import ClientSecrets
 from rtnb.gateway.conversation import Conversation, Engine
+from rtnb.gateway.cors import Cors
 from rtnb.gateway.media import MediaPort
+from rtnb.gateway.models import DEFAULT_MODEL
 from rtnb.gateway.recogniser import Recogniser
+from rtnb.gateway.refusals import HANDLERS, not_found, refusal
 from rtnb.gateway.responder import load
+from rtnb.gateway.rest import Keys, Rest
 from rtnb.gateway.script import Script
 from rtnb.gateway.tap import Tap
 from rtnb.gateway.voice import Voice
@@ -51,9 +59,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 log = logging.getLogger("rtnb.gateway")
-
-DEFAULT_MODEL = "gpt-realtime-2.1"
-"""What the session says when a client names no model."""
 
 TICKET_SECONDS = 60.0
 """How long a page has to use its ticket."""
@@ -109,6 +114,8 @@ class Gateway:
         self._conversations: dict[str, Conversation] = {}
         self._ports: dict[str, MediaPort] = {}
         self._tickets: dict[str, Ticket] = {}
+        self._client_secrets = ClientSecrets()
+        rest = Rest(engine, self._client_secrets, self._refusal)
         self.app = Starlette(
             routes=[
                 WebSocketRoute("/v1/realtime", self._realtime),
@@ -116,8 +123,11 @@ class Gateway:
                 WebSocketRoute("/rtnb/media", self._media),
                 WebSocketRoute(tap.PATH, self._tap),
                 Route("/rtnb/tickets", self._mint, methods=["POST"]),
-                Route("/{path:path}", _not_found),
+                *rest.routes,
+                WebSocketRoute("/{path:path}", _no_socket),
             ],
+            middleware=[Middleware(Cors, knows=self._knows_origin)],
+            exception_handlers=HANDLERS,
             lifespan=self._lifespan,
         )
 
@@ -131,40 +141,58 @@ class Gateway:
 
     # -- who may come in -------------------------------------------------------------
 
-    def _refusal(self, headers: Mapping[str, str]) -> JSONResponse | None:
+    def _refusal(
+        self, headers: Mapping[str, str], keys: Keys = "token"
+    ) -> JSONResponse | None:
         """Why this caller may not come in, or None."""
         if not self._knows(_hostname(f"//{headers.get('host', '')}")):
-            return _error(403, "This Host is not served here.", "host_not_allowed")
+            return refusal(403, "This Host is not served here.", "host_not_allowed")
         origin = headers.get("origin")
-        if origin is not None and not self._knows(_hostname(origin)):
-            return _error(403, "This Origin is not known.", "origin_not_allowed")
+        if origin is not None and not self._knows_origin(origin):
+            return refusal(403, "This Origin is not known.", "origin_not_allowed")
         shown = _shown_key(headers)
         if not shown:
-            return _error(
+            return refusal(
                 401,
                 "You didn't provide an API key. Send the gateway's token in an "
                 "Authorization header: Bearer TOKEN.",
                 None,
             )
-        if not hmac.compare_digest(shown.encode(), self._token.encode()):
-            return _error(401, "Incorrect API key provided.", "invalid_api_key")
+        if hmac.compare_digest(shown.encode(), self._token.encode()):
+            return None
+        return self._refusal_of_secret(shown, keys)
+
+    def _refusal_of_secret(self, shown: str, keys: Keys) -> JSONResponse | None:
+        """Why who shows a client secret may not come in, or None."""
+        grant = self._client_secrets.find(shown)
+        if grant is None:
+            return refusal(401, "Incorrect API key provided.", "invalid_api_key")
+        if grant.expired(self._engine.clock.now()):
+            # The message is documented, the code is not.
+            return refusal(401, "Ephemeral token expired", "token_expired")
+        if keys == "token":
+            message = "A client secret does not open this; show the gateway's token."
+            return refusal(403, message, "insufficient_permissions")
         return None
+
+    def _knows_origin(self, origin: str) -> bool:
+        return self._knows(_hostname(origin))
 
     def _knows(self, host: str | None) -> bool:
         return host in self._hosts or (self._anywhere and _is_address(host))
 
     async def _mint(self, request: HttpRequest) -> Response:
         """``POST /rtnb/tickets {"session_id", "origin"?}`` → ``{"ticket", "path"}``."""
-        refusal = self._refusal(request.headers)
-        if refusal is not None:
-            return refusal
+        refused = self._refusal(request.headers)
+        if refused is not None:
+            return refused
         try:
             body = await request.json()
             session_id, origin = str(body["session_id"]), body.get("origin")
         except (ValueError, KeyError, TypeError, AttributeError):
-            return _error(400, 'The body must be {"session_id": …}.', "invalid_json")
+            return refusal(400, 'The body must be {"session_id": …}.', "invalid_json")
         if session_id not in self._conversations:
-            return _error(404, f"No session '{session_id}'.", "session_not_found")
+            return refusal(404, f"No session '{session_id}'.", "session_not_found")
         now = time.monotonic()
         self._tickets = {k: t for k, t in self._tickets.items() if t.expires_at > now}
         name = secrets.token_urlsafe(24)
@@ -174,16 +202,18 @@ class Gateway:
     # -- conversations ---------------------------------------------------------------
 
     async def _realtime(self, websocket: WebSocket) -> None:
-        refusal = self._refusal(websocket.headers)
-        if refusal is not None:
-            log.warning("client.refused", extra={"rtnb.status": refusal.status_code})
-            await websocket.send_denial_response(refusal)
+        refused = self._refusal(websocket.headers, "token or client secret")
+        if refused is not None:
+            log.warning("client.refused", extra={"rtnb.status": refused.status_code})
+            await websocket.send_denial_response(refused)
             return
         offered = websocket.headers.get("sec-websocket-protocol", "")
         names = [name.strip() for name in offered.split(",")]
+        settings = self._settings(websocket)
         await websocket.accept(subprotocol="realtime" if "realtime" in names else None)
-        model = websocket.query_params.get("model") or DEFAULT_MODEL
-        machine = ServerMachine(model=model, now=self._engine.clock.now())
+        machine = ServerMachine(
+            model=settings["model"], now=self._engine.clock.now(), session=settings
+        )
         conversation = Conversation(machine, self._engine)
         self._conversations[machine.id] = conversation
         log.info("session.opened", extra={"rtnb.session": machine.id})
@@ -196,16 +226,23 @@ class Gateway:
             await conversation.close()
             log.info("session.closed", extra={"rtnb.session": machine.id})
 
+    def _settings(self, websocket: WebSocket) -> dict[str, Any]:
+        """What the session begins with: the client secret's settings, and a model."""
+        grant = self._client_secrets.find(_shown_key(websocket.headers))
+        bound = dict(grant.session) if grant is not None else {}
+        asked = websocket.query_params.get("model")
+        return {**bound, "model": asked or bound.get("model") or DEFAULT_MODEL}
+
     async def _tap(self, websocket: WebSocket) -> None:
         """Let the owner of a session hear what the session hears."""
         session_id = websocket.query_params.get("session_id", "")
         conversation = self._conversations.get(session_id)
-        refusal = self._refusal(websocket.headers)
-        if refusal is None and conversation is not None:
+        refused = self._refusal(websocket.headers)
+        if refused is None and conversation is not None:
             await Tap(websocket, conversation).run()
             return
-        unknown = _error(404, f"No session '{session_id}'.", "session_not_found")
-        await websocket.send_denial_response(refusal or unknown)
+        unknown = refusal(404, f"No session '{session_id}'.", "session_not_found")
+        await websocket.send_denial_response(refused or unknown)
 
     # -- media -----------------------------------------------------------------------
 
@@ -213,8 +250,8 @@ class Gateway:
         ticket = self._tickets.pop(websocket.query_params.get("ticket", ""), None)
         conversation = self._admit(ticket, websocket.headers.get("origin"))
         if conversation is None:
-            refusal = _error(403, "This ticket is not valid.", "invalid_ticket")
-            await websocket.send_denial_response(refusal)
+            refused = refusal(403, "This ticket is not valid.", "invalid_ticket")
+            await websocket.send_denial_response(refused)
             return
         await websocket.accept()
         session_id = conversation.machine.id
@@ -243,7 +280,7 @@ class Gateway:
         if ticket is None or ticket.expires_at < time.monotonic():
             return None
         known = {None, ticket.origin}
-        if origin not in known and not self._knows(_hostname(origin or "")):
+        if origin not in known and not self._knows_origin(origin or ""):
             return None
         return self._conversations.get(ticket.session_id)
 
@@ -361,15 +398,9 @@ def _shown_key(headers: Mapping[str, str]) -> str:
     return ""
 
 
-def _error(status: int, message: str, code: str | None) -> JSONResponse:
-    kind = "invalid_request_error"
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return JSONResponse({"error": error}, status_code=status)
-
-
-async def _not_found(request: HttpRequest) -> Response:
-    where = f"{request.method} {request.url.path}"
-    return _error(404, f"Invalid URL ({where})", None)
+async def _no_socket(websocket: WebSocket) -> None:
+    refused = not_found("GET", websocket.url.path)
+    await websocket.send_denial_response(refused)
 
 
 # -- the process -----------------------------------------------------------------------

@@ -38,6 +38,7 @@ from rtnb.protocol.events import (
     TokenLimits,
     TranscriptionSession,
 )
+from rtnb.protocol.requests import ExpiresAfter, SpeechRequest
 from rtnb.vad.settings import IDLE_TIMEOUT_RANGE_MS, Eagerness
 
 VOICES: Final = (
@@ -53,6 +54,12 @@ VOICES: Final = (
     "cedar",
 )
 """Built-in voices of the Realtime API."""
+
+SPEECH_VOICES: Final = (*VOICES, "fable", "nova", "onyx")
+"""Built-in voices of the speech endpoint."""
+
+SPEECH_CHARACTERS: Final = 4096
+"""Longest text for the speech endpoint: documented."""
 
 EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh")
 """Efforts of a reasoning model, and delays of a streaming recogniser."""
@@ -158,6 +165,16 @@ def _at_most(limit: int) -> Rule:
     return rule
 
 
+def _not_empty(value: str, path: str) -> None:
+    if not value:
+        raise refusal(
+            f"Invalid '{path}': empty string. Expected a string with minimum length 1, "
+            "but got an empty string instead.",
+            "empty_string",
+            param=path,
+        )
+
+
 def _at_most_15_mib(value: str, path: str) -> None:
     size = len(value) * 3 // 4 - value[-2:].count("=")
     if size > MAX_APPEND_BYTES:
@@ -231,6 +248,10 @@ FIELD_RULES: Final[dict[type, dict[str, tuple[Rule, ...]]]] = {
         "audio_end_ms": (_at_least_zero,),
         "content_index": (_at_least_zero,),
     },
+    ExpiresAfter: {
+        "anchor": (_one_of("created_at"),),
+        "seconds": (_between(10, 7200),),
+    },
     InputAudioBufferAppend: {**_EVENT, "audio": (_at_most_15_mib,)},
     InputAudioTranscription: {"delay": (_one_of(*EFFORTS),)},
     InputImage: {"detail": (_one_of("auto", "low", "high"),)},
@@ -254,6 +275,13 @@ FIELD_RULES: Final[dict[type, dict[str, tuple[Rule, ...]]]] = {
         "prefix_padding_ms": (_at_least_zero,),
         "silence_duration_ms": (_at_least_zero,),
         "threshold": (_between(0, 1),),
+    },
+    SpeechRequest: {
+        "input": (_not_empty, _at_most(SPEECH_CHARACTERS)),
+        "model": (_not_empty,),
+        "speed": (_between(0.25, 4),),
+        "stream_format": (_one_of("audio"),),
+        "voice": (_one_of(*SPEECH_VOICES),),
     },
     TokenLimits: {"post_instructions": (_at_least_zero,)},
     TranscriptionSession: {

@@ -13,7 +13,7 @@ parameters is the service's; that of base64 is ours.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar, cast
 
 import msgspec
 import pybase64
@@ -41,6 +41,8 @@ from rtnb.protocol.rules import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_Request = TypeVar("_Request", bound=msgspec.Struct)
 
 
 def parse_client_event(message: str | bytes) -> tuple[ClientEvent, dict[str, Any]]:
@@ -114,6 +116,46 @@ def validate_session(raw: dict[str, Any]) -> SessionConfig:
     _check(raw, _SESSION, "session")
     session: SessionConfig = msgspec.convert(raw, SessionConfig)
     return session
+
+
+def validate_request(message: bytes, kind: type[_Request]) -> _Request:
+    """Typed body of a REST request.
+
+    Parameters
+    ----------
+    message : bytes
+        The body as it came.
+    kind : type
+        What it must be, one of :mod:`rtnb.protocol.requests`.
+
+    Returns
+    -------
+    kind
+        The body.
+
+    Raises
+    ------
+    ServerError
+        As `parse_client_event`.
+
+    Examples
+    --------
+    >>> from rtnb.protocol.requests import ClientSecretRequest
+    >>> validate_request(b'{"expires_after": {"seconds": 5}}', ClientSecretRequest)
+    Traceback (most recent call last):
+        ...
+    rtnb.errors.ServerError: Invalid 'expires_after.seconds': must be between 10 and 7200, got 5. (code=invalid_value, param=expires_after.seconds)
+    """
+    try:
+        raw = parse_json(message)
+    except ProtocolError as error:
+        text = "We could not parse the JSON body of your request."
+        raise refusal(text, "invalid_json") from error
+    if not isinstance(raw, dict):
+        text = f"Invalid body: expected object, got {_kind(raw)}"
+        raise refusal(text, "invalid_type")
+    _check(raw, inspect.type_info(kind), "")
+    return msgspec.convert(raw, kind)
 
 
 def _plain_append(message: str | bytes) -> InputAudioBufferAppend | None:
