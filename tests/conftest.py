@@ -90,6 +90,12 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test, and no process that a test starts, writes to the user's own cache."""
+    os.environ["RTNB_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def portals() -> None:
     """Threads that a process has once are there before the first test counts."""
     from rtnb.portal import portal, user_portal

@@ -22,6 +22,7 @@ from rtnb.audio.resampling import resample
 from rtnb.errors import AudioFormatError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -125,10 +126,39 @@ class Clip:
             If it is not audio, or its samples or rate cannot be used.
         """
         array, sample_rate, lossy = files.read_file(path)
-        notes: tuple[str, ...] = ()
-        if lossy:
-            array, notes = _limited(array)
-        return cls._from_channels(array, sample_rate, notes=notes)
+        return cls._from_block(array, sample_rate, lossy=lossy)
+
+    @classmethod
+    def pieces_of(cls, path: str | Path, *, samples: int = 65_536) -> Iterator[Clip]:
+        """Read a sound file piece by piece, however long it is.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        samples : int, >= 1, default 65536
+            Samples in a piece; the last may be shorter.
+
+        Yields
+        ------
+        Clip
+            At least one. Together they have the samples of `from_file`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        AudioFormatError
+            If it is not audio, or its samples or rate cannot be used.
+        """
+        if samples < 1:
+            raise AudioFormatError(
+                f"pieces of {samples} samples cannot be: give 1 or more, such as 65536"
+            )
+        with files.open_file(path) as file:
+            lossy = files.is_lossy(file)
+            for block in files.blocks(file, samples, path=path):
+                yield cls._from_block(block, file.samplerate, lossy=lossy)
 
     @classmethod
     def from_pcm16(cls, data: bytes, sample_rate: int) -> Clip:
@@ -243,6 +273,16 @@ class Clip:
         mono = array.mean(axis=1, dtype=np.float32)
         notes = (*notes, f"mixed {channels} channels to mono")
         return cls(mono, sample_rate, notes=notes)
+
+    @classmethod
+    def _from_block(
+        cls, array: NDArray[np.float32], sample_rate: int, *, lossy: bool
+    ) -> Clip:
+        """Make a clip of what was read of a file, shape (n, channels)."""
+        notes: tuple[str, ...] = ()
+        if lossy:
+            array, notes = _limited(array)
+        return cls._from_channels(array, sample_rate, notes=notes)
 
     @property
     def duration(self) -> float:

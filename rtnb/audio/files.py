@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import io
 import wave
+from contextlib import contextmanager
+from functools import cache
+from os import SEEK_CUR, SEEK_END
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtnb.audio.levels import Samples
+
+_UNKNOWN_LENGTH: Final = 0x7FFF_0000
+"""Programs that write to a pipe announce at least so many bytes."""
 
 _EXACT: Final = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 """Subtypes whose samples are what was stored: one out of range is a fault."""
@@ -42,20 +48,134 @@ def read_file(path: str | Path) -> tuple[NDArray[np.float32], int, bool]:
     FileNotFoundError
         If there is no such file.
     AudioFormatError
-        If it is not audio that libsndfile knows.
+        If it is not audio that libsndfile knows, or ends before its time.
+    """
+    with open_file(path) as file:
+        (array,) = blocks(file, file.frames, path=path)
+        return array, file.samplerate, is_lossy(file)
+
+
+@contextmanager
+def open_file(path: str | Path) -> Iterator[Any]:
+    """Open any file that libsndfile reads; its errors become ours.
+
+    Yields
+    ------
+    soundfile.SoundFile
+        For `blocks`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    AudioFormatError
+        If it is not audio that libsndfile knows, or a WAV file that was cut off.
     """
     import soundfile
 
+    if Path(path).is_dir():
+        raise AudioFormatError(f"{path} is a folder: give a sound file in it")
     with Path(path).open("rb") as stream:
         try:
-            with soundfile.SoundFile(stream) as file:
-                array = file.read(dtype="float32", always_2d=True)
-                return array, file.samplerate, file.subtype not in _EXACT
+            _check_whole(stream, path)
+            with _forward_reader()(stream) as file:
+                yield file
         except soundfile.LibsndfileError as error:
             raise AudioFormatError(
                 f"{path} cannot be read as audio ({error.error_string}): give a WAV, "
                 "FLAC, OGG or MP3 file"
             ) from error
+
+
+def blocks(file: Any, size: int, *, path: str | Path) -> Iterator[NDArray[np.float32]]:
+    """Read an open file in blocks.
+
+    Parameters
+    ----------
+    file : soundfile.SoundFile
+        At its beginning.
+    size : int, >= 0
+        Samples in a block; the last may be shorter.
+    path : str or Path
+        Its name, for an error.
+
+    Yields
+    ------
+    float32 array, shape (n, channels)
+        At least one; a file without samples gives an empty one.
+
+    Raises
+    ------
+    AudioFormatError
+        If the file ends before its time.
+    """
+    done = 0
+    while True:
+        block = file.read(size, dtype="float32", always_2d=True)
+        done += len(block)
+        if len(block) < size and done < file.frames:
+            raise _cut_off(path, done / file.frames)
+        yield block
+        if done >= file.frames:
+            return
+
+
+def duration_of(path: str | Path) -> float:
+    """Length of a sound file in seconds, as its header has it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    AudioFormatError
+        If it is not audio that libsndfile knows, or a WAV file that was cut off.
+    """
+    with open_file(path) as file:
+        return float(file.frames / file.samplerate)
+
+
+def is_lossy(file: Any) -> bool:
+    """Whether the decoder of an open file may overshoot full scale."""
+    return file.subtype not in _EXACT
+
+
+@cache
+def _forward_reader() -> Any:
+    """A SoundFile that only goes forward, and so reads the same in blocks as at once.
+
+    Otherwise soundfile seeks after every block, and an MP3 decoder that is sent to
+    where it is loses what it knew of the frames before.
+    """
+    import soundfile
+
+    class ForwardReader(soundfile.SoundFile):  # type: ignore[misc]  # has no types
+        def seekable(self) -> bool:
+            return False
+
+    return ForwardReader
+
+
+def _check_whole(stream: BinaryIO, path: str | Path) -> None:
+    """Refuse a WAV file whose data is longer than the file; libsndfile does not."""
+    size = stream.seek(0, SEEK_END)
+    stream.seek(0)
+    if (head := stream.read(12))[:4] == b"RIFF" and head[8:] == b"WAVE":
+        while len(chunk := stream.read(8)) == 8:  # noqa: PLR2004 - name and size
+            length = int.from_bytes(chunk[4:], "little")
+            left = size - stream.tell()
+            if chunk[:4] == b"data":
+                if left < length < _UNKNOWN_LENGTH:
+                    raise _cut_off(path, left / length)
+                break
+            stream.seek(length + length % 2, SEEK_CUR)
+    stream.seek(0)
+
+
+def _cut_off(path: str | Path, share: float) -> AudioFormatError:
+    return AudioFormatError(
+        f"{path} was cut off: {share:.1%} of the sound that its header announces is "
+        "there; copy it again, or write what there is anew with another program"
+    )
 
 
 def write_file(path: str | Path, samples: Samples, sample_rate: int) -> None:

@@ -18,6 +18,7 @@ from rtnb.vad.settings import (
 )
 
 if TYPE_CHECKING:
+    from rtnb.vad.cache import CacheInfo, cache_info, clear_cache
     from rtnb.vad.calibration import Calibration, Clipping, calibrate
     from rtnb.vad.detector import SpeechStarted, SpeechStopped, TurnDetector
     from rtnb.vad.echo import EchoCheck, echo_probe, measure_echo
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SEMANTIC_VAD_DEFAULTS",
     "SERVER_VAD_DEFAULTS",
+    "CacheInfo",
     "Calibration",
     "Clipping",
     "Eagerness",
@@ -58,7 +60,9 @@ __all__ = [
     "StreamingVad",
     "TurnDetector",
     "add_noise",
+    "cache_info",
     "calibrate",
+    "clear_cache",
     "echo_probe",
     "mains_hum",
     "measure_echo",
@@ -70,6 +74,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "CacheInfo": "cache",
     "Calibration": "calibration",
     "Clipping": "calibration",
     "EchoCheck": "echo",
@@ -90,6 +95,8 @@ _HOME = {
     "StreamingVad": "streaming",
     "TurnDetector": "detector",
     "add_noise": "stress",
+    "cache_info": "cache",
+    "clear_cache": "cache",
     "calibrate": "calibration",
     "echo_probe": "echo",
     "mains_hum": "spectrum",

@@ -18,12 +18,17 @@ that takes 512 samples at 16 kHz and gives a number from 0 to 1.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
 from rtnb.errors import ConfigError
+from rtnb.vad.energy import EnergyVad
+from rtnb.vad.foreign import WEBRTC_MODES, OnnxVad, WebrtcVad
+from rtnb.vad.hops import HopCutter
 from rtnb.vad.silero import HOP, SAMPLE_RATE, SileroVad
 
 if TYPE_CHECKING:
@@ -107,23 +112,29 @@ def speech_model(model: str | SpeechModel | SpeechFunction = "silero") -> Speech
     '6.2'
     """
     if isinstance(model, str):
-        if model not in _NAMED:
-            raise ConfigError(
-                f"there is no speech model {model!r}: choose one of "
-                f"{', '.join(_NAMED)}, or give a function of {HOP} samples"
-            )
-        return _NAMED[model]()
+        return _named(model)
     if _is_model(model):
-        return model  # type: ignore[return-value]  # looked at just now
+        return model
     if callable(model):
         return FunctionVad(model)
     raise ConfigError(
-        f"{model!r} is no speech model: give a name ({', '.join(_NAMED)}), an object "
-        "with name, version, hop, sample_rate and stream(), or a function"
+        f"{model!r} is no speech model: give a name ({_NAMES}), an object with name, "
+        "version, hop, sample_rate and stream(), or a function"
     )
 
 
-def _is_model(model: Any) -> bool:
+def _named(name: str) -> SpeechModel:
+    if name.startswith(_ONNX_PREFIX):
+        return OnnxVad(name.removeprefix(_ONNX_PREFIX))
+    if name not in _NAMED:
+        raise ConfigError(
+            f"there is no speech model {name!r}: choose {_NAMES}, or give a function "
+            f"of {HOP} samples"
+        )
+    return _NAMED[name]()
+
+
+def _is_model(model: object) -> TypeGuard[SpeechModel]:
     wanted = ("name", "version", "hop", "sample_rate", "stream")
     return not isinstance(model, type) and all(hasattr(model, name) for name in wanted)
 
@@ -154,35 +165,38 @@ class FunctionVad:
 
     def stream(self) -> SpeechStream:
         """Begin to listen to a stream."""
-        return _Hops(self._hear, self.hop)
-
-    def _hear(self, hops: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = np.array([self.function(hop) for hop in hops], np.float32)
-        bad = ~((found >= 0) & (found <= 1))
-        if found.ndim != 1 or bad.any():
-            raise ConfigError(
-                f"{self.name} gave {found[bad][:1]} for a hop, not a number from 0 to 1"
-            )
-        return found
+        return _FunctionStream(self)
 
 
-class _Hops:
-    """A stream cut into whole hops, which a function of many hops looks at."""
-
-    def __init__(
-        self, hear: Callable[[NDArray[np.float32]], NDArray[np.float32]], hop: int
-    ) -> None:
-        self._hear = hear
-        self._hop = hop
-        self._pending = np.zeros(0, np.float32)
+class _FunctionStream:
+    def __init__(self, model: FunctionVad) -> None:
+        self._model = model
+        self._cut = HopCutter(model.hop)
 
     def push(self, samples: Samples) -> NDArray[np.float32]:
-        heard = np.concatenate((self._pending, samples))
-        whole = len(heard) // self._hop * self._hop
-        self._pending = heard[whole:].copy()
-        if not whole:
-            return np.zeros(0, np.float32)
-        return self._hear(heard[:whole].reshape(-1, self._hop))
+        found = [self._ask(hop) for hop in self._cut(samples)]
+        return np.array(found, np.float32)
+
+    def _ask(self, hop: Samples) -> float:
+        answer = self._model.function(hop)
+        try:
+            probability = float(answer)
+        except (TypeError, ValueError):
+            probability = math.nan
+        if not 0.0 <= probability <= 1.0:
+            raise ConfigError(
+                f"{self._model.name} gave {answer!r} for a hop: a speech model gives "
+                "one number from 0 to 1"
+            )
+        return probability
 
 
-_NAMED: Final[dict[str, Callable[[], SpeechModel]]] = {"silero": SileroVad}
+_NAMED: Final[dict[str, Callable[[], SpeechModel]]] = {
+    "silero": SileroVad,
+    "energy": EnergyVad,
+    "webrtc": WebrtcVad,
+    **{f"webrtc-{mode}": partial(WebrtcVad, (mode,)) for mode in WEBRTC_MODES},
+    "silero-onnx": OnnxVad.installed,
+}
+_ONNX_PREFIX: Final = "silero-onnx:"
+_NAMES: Final = f"{', '.join(_NAMED)} or {_ONNX_PREFIX}PATH"

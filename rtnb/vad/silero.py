@@ -14,8 +14,13 @@ before it, gives one probability:
     LSTM cell    128, its state goes on to the next hop
     ReLU, weighted sum, sigmoid                      -> 1
 
-All up to the LSTM is the same for every hop, so many hops are one matrix product a
-layer; only the LSTM goes hop by hop.
+All up to the LSTM is the same for every hop, so many hops go through a layer in one
+call; only the LSTM goes hop by hop.
+
+The figures are the same, bit for bit, however the samples come in chunks: hops are
+taken in pairs that lie at fixed places of the stream, and where one of a pair is
+missing, zeros stand in for it. A matrix product then always has the same shape, and
+each of its sums the same order. Pairs cost a live stream little and leave a file fast.
 
 References
 ----------
@@ -79,7 +84,9 @@ _BINS = _WINDOW // 2 + 1
 _MIRRORED = 64
 _STATE = 128
 _CONVOLUTION_STEPS = (1, 2, 2, 1)
+_PAIR = 2
 _HOPS_AT_ONCE = 256
+"""Hops that go through the layers in one call; even."""
 
 
 class SileroVad:
@@ -144,6 +151,7 @@ class SileroStream:
         self._hidden = np.zeros(_STATE, np.float32)
         self._cell = np.zeros(_STATE, np.float32)
         self._pending = np.zeros(CONTEXT, np.float32)
+        self._hop = 0
 
     def push(self, samples: Samples) -> NDArray[np.float32]:
         """Listen to the next samples.
@@ -167,27 +175,36 @@ class SileroStream:
         frames = as_strided(
             heard, (hops, CONTEXT + HOP), (HOP * stride, stride), writeable=False
         )
-        return np.concatenate(
-            [
-                self._listen(frames[first : first + _HOPS_AT_ONCE])
-                for first in range(0, hops, _HOPS_AT_ONCE)
-            ]
-        )
+        # the first part may be a hop short, so that the others begin with a pair
+        cuts = range(_HOPS_AT_ONCE - self._hop % _PAIR, hops, _HOPS_AT_ONCE)
+        return np.concatenate([self._listen(part) for part in np.split(frames, cuts)])
 
     def _listen(self, frames: Samples) -> NDArray[np.float32]:
         """Probabilities of consecutive frames, shape (n, 576) -> (n,)."""
-        drives = self._network.encode(frames)
+        drives = self._network.encode(self._paired(frames))
+        first = self._hop % _PAIR
         states = np.empty((len(frames), _STATE), np.float32)
-        for hop, drive in enumerate(drives):
+        for hop, drive in enumerate(drives[first : first + len(frames)]):
             self._hidden, self._cell = self._network.step(
                 drive, self._hidden, self._cell
             )
             states[hop] = self._hidden
+        self._hop += len(frames)
         return self._network.decide(states)
+
+    def _paired(self, frames: Samples) -> Samples:
+        """Frames, and zeros for a first and a last one that miss their partner."""
+        before = self._hop % _PAIR
+        after = (self._hop + len(frames)) % _PAIR
+        if not before and not after:
+            return frames
+        paired = np.zeros((before + len(frames) + after, CONTEXT + HOP), np.float32)
+        paired[before : before + len(frames)] = frames
+        return paired
 
 
 class _Network:
-    """The network's figures, arranged for row-times-matrix products.
+    """The network's figures, arranged for products of a pair's rows with a matrix.
 
     The four gates of the LSTM (input, forget, candidate, output) are computed with one
     tanh: sigmoid(x) = tanh(x / 2) / 2 + 1/2, and the halves are put into the weights.
@@ -212,13 +229,13 @@ class _Network:
         self._decision_bias = weights["model.decoder.decoder.2.bias"][0]
 
     def encode(self, frames: Samples) -> NDArray[np.float32]:
-        """What each frame tells the LSTM's gates: shape (n, 576) -> (n, 512)."""
+        """What each frame tells the LSTM's gates: (n, 576) -> (n, 512), n even."""
         layer = self._magnitudes(frames)
         for (matrix, bias), step in zip(
             self._convolutions, _CONVOLUTION_STEPS, strict=True
         ):
             layer = _convolve(layer, matrix, bias, step=step)
-        drives: NDArray[np.float32] = layer[:, 0] @ self._from_input
+        drives = _product(layer, self._from_input)[:, 0]
         drives += self._bias
         return drives
 
@@ -239,7 +256,8 @@ class _Network:
 
     def decide(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of hidden states: shape (n, 128) -> (n,)."""
-        evidence = np.maximum(states, 0.0) @ self._decision + self._decision_bias
+        votes = np.maximum(states, 0.0) * self._decision
+        evidence = votes.sum(axis=1) + self._decision_bias
         probabilities: NDArray[np.float32] = 0.5 * np.tanh(0.5 * evidence) + 0.5
         return probabilities
 
@@ -249,10 +267,12 @@ class _Network:
         padded = np.concatenate((frames, mirrored), axis=1)
         steps = padded.reshape(len(frames), -1, _STEP)
         windows = np.concatenate((steps[:, :-1], steps[:, 1:]), axis=2)
-        spectrum = windows.reshape(-1, _WINDOW) @ self._basis
+        spectrum = _product(windows, self._basis)
         np.square(spectrum, out=spectrum)
-        magnitudes = np.sqrt(spectrum[:, :_BINS] + spectrum[:, _BINS:])
-        return magnitudes.reshape(len(frames), -1, _BINS)
+        magnitudes: NDArray[np.float32] = np.sqrt(
+            spectrum[..., :_BINS] + spectrum[..., _BINS:]
+        )
+        return magnitudes
 
 
 def stft_basis() -> NDArray[np.float32]:
@@ -309,7 +329,17 @@ def _convolve(
     triples = np.concatenate(
         (before[:, ::step], here[:, ::step], after[:, ::step]), axis=2
     )
-    results: NDArray[np.float32] = triples.reshape(-1, 3 * channels) @ matrix
+    results = _product(triples, matrix)
     results += bias
     np.maximum(results, 0.0, out=results)
-    return results.reshape(count, -1, matrix.shape[1])
+    return results
+
+
+def _product(
+    rows: NDArray[np.float32], matrix: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Rows times a matrix, pair by pair of hops: (n, t, in) -> (n, t, out)."""
+    count, times, inputs = rows.shape
+    pairs = rows.reshape(-1, _PAIR * times, inputs)
+    products: NDArray[np.float32] = np.matmul(pairs, matrix)
+    return products.reshape(count, times, -1)

@@ -16,6 +16,13 @@ NO_ONNX = (
 )
 
 
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch) -> Path:
+    """Every test finds the cache empty; where it will be."""
+    monkeypatch.setenv("RTNB_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "speech-probability"
+
+
 @pytest.fixture(scope="session")
 def silero_onnx() -> Path:
     """Path of the file; its absence is a failure where CI=true, else a skip."""
