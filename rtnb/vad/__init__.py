@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rtnb.vad.calibration import Calibration, Clipping, calibrate
     from rtnb.vad.detector import SpeechStarted, SpeechStopped, TurnDetector
     from rtnb.vad.echo import EchoCheck, echo_probe, measure_echo
+    from rtnb.vad.labels import Label, Labels
     from rtnb.vad.models import SpeechModel, SpeechStream, speech_model
     from rtnb.vad.policies import Policy
     from rtnb.vad.probability import SpeechProbability, speech_probability
@@ -43,6 +44,8 @@ __all__ = [
     "EchoCheck",
     "Hum",
     "Judge",
+    "Label",
+    "Labels",
     "Policy",
     "Segment",
     "SemanticDetector",
@@ -80,6 +83,8 @@ _HOME = {
     "EchoCheck": "echo",
     "Hum": "spectrum",
     "Judge": "semantic",
+    "Label": "labels",
+    "Labels": "labels",
     "Policy": "policies",
     "Segment": "segmentation",
     "SemanticDetector": "semantic",
@@ -96,8 +101,8 @@ _HOME = {
     "TurnDetector": "detector",
     "add_noise": "stress",
     "cache_info": "cache",
-    "clear_cache": "cache",
     "calibrate": "calibration",
+    "clear_cache": "cache",
     "echo_probe": "echo",
     "mains_hum": "spectrum",
     "measure_echo": "echo",
