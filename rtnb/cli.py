@@ -15,7 +15,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from rtnb.errors import RtnbError
+from rtnb.errors import ConfigError, RtnbError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,6 +133,17 @@ def _add_serve(commands: _Commands) -> None:
         help="a Python function that answers",
     )
     serve.add_argument(
+        "--tls",
+        action="store_true",
+        help="serve wss and https, with a certificate made for this machine",
+    )
+    serve.add_argument(
+        "--tls-cert", metavar="FILE", help="the same with this certificate (PEM)"
+    )
+    serve.add_argument(
+        "--tls-key", metavar="FILE", help="its key, where it is in another file"
+    )
+    serve.add_argument(
         "--die-with-parent",
         action="store_true",
         help="end when standard input closes",
@@ -189,14 +200,22 @@ def _lab(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from rtnb.gateway import app
+    from rtnb.gateway import app, tls
 
+    certificate = None
+    if arguments.tls_key and not arguments.tls_cert:
+        raise ConfigError("--tls-key is the key of no certificate: give --tls-cert too")
+    if arguments.tls_cert:
+        certificate = tls.given(arguments.tls_cert, arguments.tls_key)
+    elif arguments.tls:
+        certificate = tls.own(arguments.host)
     return app.serve(
         host=arguments.host,
         port=arguments.port,
         token=arguments.token,
         script=arguments.script,
         responder=arguments.responder,
+        certificate=certificate,
         die_with_parent=arguments.die_with_parent,
     )
 

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
     from starlette.responses import Response
 
+    from rtnb.gateway.tls import Certificate
+
 log = logging.getLogger("rtnb.gateway")
 
 TICKET_SECONDS = 60.0
@@ -427,6 +429,7 @@ def serve(
     token: str | None = None,
     script: str | None = None,
     responder: str | None = None,
+    certificate: Certificate | None = None,
     die_with_parent: bool = False,
 ) -> int:
     """Run the gateway until it is told to end.
@@ -443,6 +446,8 @@ def serve(
         A TOML file for the scripted responder, see `rtnb.gateway.script`.
     responder : str, optional
         ``MODULE:FUNCTION`` of a Python function that answers instead.
+    certificate : Certificate, optional
+        Serve ``wss`` and ``https`` with it, and nothing else.
     die_with_parent : bool, default False
         End when standard input does.
 
@@ -467,12 +472,15 @@ def serve(
     listener = socket.create_server((host, port), family=family)
     netloc = f"[{host}]" if ":" in host else host
     address = f"{netloc}:{listener.getsockname()[1]}"
+    secure = "s" if certificate is not None else ""
     ready = {
         "event": "ready",
-        "url": f"ws://{address}/v1/realtime",
-        "http": f"http://{address}/v1",
+        "url": f"ws{secure}://{address}/v1/realtime",
+        "http": f"http{secure}://{address}/v1",
         "token": token,
     }
+    if certificate is not None:
+        ready["certificate"] = str(certificate.trust.absolute())
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -490,6 +498,8 @@ def serve(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        ssl_certfile=certificate.chain if certificate else None,
+        ssl_keyfile=certificate.key if certificate else None,
     )
     server = _Server(config, ready)
     if die_with_parent:

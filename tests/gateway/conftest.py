@@ -15,6 +15,7 @@ class RunningGateway:
     http: str
     token: str
     process: subprocess.Popen[str]
+    certificate: str = ""
 
     @property
     def port(self) -> int:
