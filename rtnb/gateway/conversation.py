@@ -101,6 +101,8 @@ class Conversation:
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._ears: dict[str, tuple[Utterance, StreamingResampler]] = {}
         self._recognitions: dict[str, asyncio.Task[str | None]] = {}
+        self._judgements: set[asyncio.Task[None]] = set()
+        self._told_unjudged = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -158,7 +160,11 @@ class Conversation:
             tap.end()
         for utterance, _ in self._ears.values():
             utterance.cancel()
-        tasks = [*self._answers.values(), *self._recognitions.values()]
+        tasks = [
+            *self._answers.values(),
+            *self._recognitions.values(),
+            *self._judgements,
+        ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -182,20 +188,9 @@ class Conversation:
 
     def _do(self, effect: effects.Effect) -> None:
         match effect:
-            case effects.Listen(item_id):
-                resampler = StreamingResampler(SAMPLE_RATE, 16_000)
-                self._ears[item_id] = (self.engine.recogniser.utterance(), resampler)
-            case effects.Hear(item_id, samples):
-                utterance, resampler = self._ears[item_id]
-                utterance.feed(resampler(samples))
-            case effects.Recognise(item_id):
-                task = asyncio.create_task(self._recognise(item_id))
-                self._recognitions[item_id] = task
-            case effects.Forget(item_id):
-                self._ears.pop(item_id)[0].cancel()
             case effects.Respond():
-                task_ = asyncio.create_task(self._respond(effect))
-                self._answers[effect.response_id] = task_
+                task = asyncio.create_task(self._respond(effect))
+                self._answers[effect.response_id] = task
             case effects.StopResponding(response_id):
                 answer = self._answers.get(response_id)
                 if answer is not None and answer is not asyncio.current_task():
@@ -203,6 +198,34 @@ class Conversation:
             case effects.Hangup(code, reason):
                 if self.on_hangup is not None:
                     self.on_hangup(code, reason)
+            case _:
+                self._do_with_ears(effect)
+
+    def _do_with_ears(
+        self,
+        effect: effects.Listen
+        | effects.Hear
+        | effects.JudgePause
+        | effects.Recognise
+        | effects.Forget,
+    ) -> None:
+        match effect:
+            case effects.Listen(item_id):
+                resampler = StreamingResampler(SAMPLE_RATE, 16_000)
+                self._ears[item_id] = (self.engine.recogniser.utterance(), resampler)
+            case effects.Hear(item_id, samples):
+                utterance, resampler = self._ears[item_id]
+                utterance.feed(resampler(samples))
+            case effects.JudgePause(item_id):
+                utterance, _ = self._ears[item_id]
+                judging = asyncio.create_task(self._judge(effect, utterance))
+                self._judgements.add(judging)
+                judging.add_done_callback(self._judgements.discard)
+            case effects.Recognise(item_id):
+                task = asyncio.create_task(self._recognise(item_id))
+                self._recognitions[item_id] = task
+            case effects.Forget(item_id):
+                self._ears.pop(item_id)[0].cancel()
 
     def _arm_timer(self) -> None:
         if self._timer is not None:
@@ -225,6 +248,24 @@ class Conversation:
             self._do(effect)
 
     # -- recognition -----------------------------------------------------------------
+
+    async def _judge(self, pause: effects.JudgePause, utterance: Utterance) -> None:
+        """Have a pause judged; where recognition fails, nothing is said about it."""
+        asked_at = self.now
+        probability = failure = None
+        try:
+            probability = await utterance.judge()
+        except EngineError as error:
+            failure = str(error)
+        in_time = self.machine.judged(pause, probability, self.now)
+        took = self.now - asked_at
+        if not in_time:  # the user may have ended the turn by hand
+            late = took >= effects.JUDGE_PATIENCE_S
+            failure = f"recognition took {took:.1f} s" if late else None
+        if failure is not None and not self._told_unjudged:
+            self._told_unjudged = True
+            log.warning("pause.unjudged", extra={"rtnb.reason": failure})
+        self.pump()
 
     async def _recognise(self, item_id: str) -> str | None:
         """Finish the item's utterance; returns why it failed, or None."""

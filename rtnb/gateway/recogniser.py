@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import logging
 import sys
@@ -24,14 +23,19 @@ from rtnb.gateway.recogniser_worker import (
     CANCEL,
     END,
     HEADER,
+    JUDGE,
+    NUMBER,
     PHRASES,
 )
-from rtnb.vad.listener import SAMPLE_RATE
+from rtnb.vad.listener import SAMPLE_RATE, available
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
+    from typing import TypeAlias
 
     from rtnb.audio import Samples
+
+    _Answer: TypeAlias = asyncio.Future[float | None]
 
 log = logging.getLogger("rtnb.gateway")
 
@@ -73,7 +77,7 @@ class Recogniser:
     @property
     def available(self) -> bool:
         """Whether the recogniser is installed."""
-        return importlib.util.find_spec("pocketsphinx") is not None
+        return available()
 
     async def start(self) -> None:
         """Begin to start and warm the workers; returns at once."""
@@ -136,7 +140,7 @@ class Utterance:
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
-        self._frames: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
+        self._frames: asyncio.Queue[tuple[bytes, bytes | _Answer]] = asyncio.Queue()
         self._samples = 0
         self._ended = False
         self._work: asyncio.Task[str] | None = None
@@ -148,6 +152,30 @@ class Utterance:
         self._samples += len(samples)
         if self._work is not None:
             self._frames.put_nowait((AUDIO, pcm16_encode(samples)))
+
+    async def judge(self) -> float | None:
+        """How likely the words so far end a sentence; the utterance goes on.
+
+        Returns
+        -------
+        float or None
+            From 0 to 1; None if there are no words.
+
+        Raises
+        ------
+        MissingExtra
+            If pocketsphinx is not installed.
+        EngineError
+            If the utterance was given up, or the worker failed.
+        """
+        if self._work is None:
+            raise MissingExtra("speech recognition", "local")
+        answer: _Answer = asyncio.get_running_loop().create_future()
+        self._frames.put_nowait((JUDGE, answer))
+        await asyncio.wait((answer, self._work), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise EngineError("the recogniser ended before it had judged a pause")
+        return answer.result()
 
     async def finish(self, *, timeout: float = FINISH_TIMEOUT_S) -> Transcript:  # noqa: ASYNC109
         """End the utterance and wait for its words.
@@ -193,6 +221,11 @@ class Utterance:
         try:
             while True:
                 kind, body = await self._frames.get()
+                if isinstance(body, asyncio.Future):
+                    judgement = await worker.judge()
+                    if not body.done():
+                        body.set_result(judgement)
+                    continue
                 await worker.send(kind, body)
                 if kind == END:
                     text = await worker.answer()
@@ -212,6 +245,7 @@ class _Worker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._lost = False
+        self._judgements = 0
 
     @classmethod
     async def start(cls) -> _Worker:
@@ -246,7 +280,18 @@ class _Worker:
             raise self._loss() from error
 
     async def answer(self) -> str:
-        return str((await self.line())["text"])
+        """Words of the utterance; a judgement that nobody waited for is left out."""
+        while "text" not in (line := await self.line()):
+            pass
+        return str(line["text"])
+
+    async def judge(self) -> float | None:
+        self._judgements += 1
+        await self.send(JUDGE, NUMBER.pack(self._judgements))
+        while (line := await self.line())["judged"] != self._judgements:
+            pass
+        probability = line["probability"]
+        return probability if isinstance(probability, float) else None
 
     async def line(self) -> dict[str, object]:
         stdout = self._process.stdout

@@ -12,9 +12,10 @@ How it is driven:
         for effect in machine.take_effects():           # to be done by the engine
             start(effect)
 
-The engine answers an effect by calling back: `transcribed`, `transcription_failed`,
-`write`, `play`, `call`, `finish`, `fail`. Everything that the wire shows (orders,
-identifiers, marks, usage, errors) is decided here; the engine brings words and sound.
+The engine answers an effect by calling back: `judged`, `transcribed`,
+`transcription_failed`, `write`, `play`, `call`, `finish`, `fail`. Everything that the
+wire shows (orders, identifiers, marks, usage, errors) is decided here; the engine brings
+words and sound.
 
 Time is an argument: seconds since the epoch. Audio inside is float32, mono, 24 kHz;
 positions are counted in samples appended since the session began.
@@ -56,13 +57,18 @@ from rtnb.usage import (
 from rtnb.vad import (
     SEMANTIC_VAD_DEFAULTS,
     SERVER_VAD_DEFAULTS,
+    Judge,
+    SemanticVad,
     ServerVad,
     SpeechStarted,
+    SpeechStopped,
     StreamingVad,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from rtnb.vad.semantic import Mark
 
 SAMPLE_RATE = 24_000
 """Hz, of every sample in here; the wire's ``audio/pcm``."""
@@ -84,9 +90,9 @@ DEFAULT_INSTRUCTIONS = (
     "call a function when one fits the question."
 )
 
-SEMANTIC_SILENCE_MS = {"low": 1600, "medium": 800, "auto": 800, "high": 400}
-"""How long `semantic_vad` waits here. The service scores the words and waits up to
-8, 4 or 2 s; the embedded engine waits a fixed fifth of that."""
+JUDGE_PATIENCE_S = 1.0
+"""How long the engine has to judge a pause, once it could have heard the words at the
+speed of speech. It takes a tenth of a second; audio sent faster than that takes longer."""
 
 Modality: TypeAlias = Literal["audio", "text"]
 
@@ -104,6 +110,14 @@ class Hear:
 
     item_id: str
     samples: Samples
+
+
+@dataclass(frozen=True)
+class JudgePause:
+    """The speaker pauses: it is wanted how likely the words so far end a sentence."""
+
+    item_id: str
+    audio_end_ms: int
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,7 @@ class Hangup:
 
 
 Effect: TypeAlias = (
-    Listen | Hear | Recognise | Forget | Respond | StopResponding | Hangup
+    Listen | Hear | JudgePause | Recognise | Forget | Respond | StopResponding | Hangup
 )
 
 
@@ -208,11 +222,12 @@ class _Output:
 
 @dataclass(eq=False)
 class _Speech:
-    """The speech going on: its future item, and positions in samples."""
+    """The speech going on: its future item, positions in samples, when it was noticed."""
 
     item_id: str
     start: int
     heard: int
+    noticed_at: float
 
 
 @dataclass(eq=False)
@@ -401,8 +416,10 @@ class ServerMachine:
         # The detector hears every sample of the session, whatever the settings: its
         # state is never reset, and the page always has a probability to draw.
         self._vad = StreamingVad(ServerVad())
-        self._vad_settings: ServerVad | None = None
+        self._vad_settings: ServerVad | SemanticVad | None = None
         self._speech: _Speech | None = None
+        self._asked: tuple[JudgePause, float] | None = None
+        self._judge_by = math.inf
         self._probabilities: list[tuple[int, Samples]] = []
         self._appended: list[tuple[int, Samples]] = []
         self._used_tokens = 0.0
@@ -596,6 +613,10 @@ class ServerMachine:
     def _follow_turn_detection(self) -> None:
         """Let the detector obey the effective settings, mid-speech if need be."""
         settings = _detector_settings(self.turn_detection)
+        if settings == self._vad_settings:
+            return
+        while self._asked is not None:  # what was heard until now is the old settings'
+            self._judged(None)
         self._vad_settings = settings
         if settings is None:
             self._abandon_speech()
@@ -606,8 +627,8 @@ class ServerMachine:
     def _abandon_speech(self) -> None:
         if self._speech is not None:
             self._effects.append(Forget(self._speech.item_id))
-        self._vad.detector.reset_segment()
-        self._speech = None
+        self._vad.reset_segment()
+        self._speech = self._asked = None
 
     # -- input audio -----------------------------------------------------------------
 
@@ -629,23 +650,24 @@ class ServerMachine:
             first = self._vad.hops - len(probabilities)
             self._probabilities.append((first, probabilities))
         if self._vad_settings is None:
-            self._vad.detector.reset_segment()
-            return
-        for mark in marks:
-            if isinstance(mark, SpeechStarted):
-                self._speech_started(mark.audio_start_ms)
-            else:
-                self._speech_stopped(mark.audio_end_ms)
-        if self._speech is not None:
-            self._hear(self._speech, self._buffer.end)
+            self._vad.reset_segment()
         else:
-            kept = _samples(self._prefix_ms + DETECTION_MS)
-            self._buffer.drop_before(self._buffer.end - kept)
+            self._follow_speech(marks)
 
-    @property
-    def _prefix_ms(self) -> int:
-        prefix = (self._vad_settings or SERVER_VAD_DEFAULTS).filled().prefix_padding_ms
-        return prefix if isinstance(prefix, int) else 0
+    def _follow_speech(self, marks: Iterable[Mark]) -> None:
+        for mark in marks:
+            match mark:
+                case SpeechStarted(audio_start_ms):
+                    self._speech_started(audio_start_ms)
+                case SpeechStopped(audio_end_ms):
+                    self._speech_stopped(audio_end_ms)
+                case Judge(audio_end_ms):
+                    self._ask(audio_end_ms)
+        if self._speech is None:
+            kept = _samples(self._vad.detector.prefix_ms + DETECTION_MS)
+            self._buffer.drop_before(self._buffer.end - kept)
+        elif self._asked is None:
+            self._hear(self._speech, self._buffer.end)
 
     def _hear(self, speech: _Speech, until: int) -> None:
         if until > speech.heard:
@@ -656,7 +678,7 @@ class ServerMachine:
     def _speech_started(self, audio_start_ms: int) -> None:
         item_id = self._id("item")
         start = max(self._buffer.start, _samples(audio_start_ms))
-        self._speech = _Speech(item_id, start, heard=start)
+        self._speech = _Speech(item_id, start, heard=start, noticed_at=self._now)
         self._idle = None
         self._emit(
             ev.InputAudioBufferSpeechStarted,
@@ -683,6 +705,45 @@ class ServerMachine:
         self._buffer.drop_before(stop)
         if self._flag("create_response"):
             self._respond_to_speech()
+
+    def _ask(self, audio_end_ms: int) -> None:
+        """Have the engine judge a pause, by exactly what was heard until then."""
+        speech = self._speech
+        if speech is None:
+            return
+        end = _samples(audio_end_ms)
+        self._hear(speech, end)
+        pause = JudgePause(speech.item_id, audio_end_ms)
+        self._effects.append(pause)
+        spoken_by = speech.noticed_at + (end - speech.start) / SAMPLE_RATE
+        self._asked = pause, max(self._now, spoken_by) + JUDGE_PATIENCE_S
+
+    def judged(self, pause: JudgePause, probability: float | None, now: float) -> bool:
+        """The engine judged a pause; one that nobody asks about any more is dropped.
+
+        Parameters
+        ----------
+        pause : JudgePause
+            What was asked.
+        probability : float, 0 to 1, or None
+            That the words end a sentence; None if nothing can be said.
+        now : float
+            Time, seconds since the epoch.
+
+        Returns
+        -------
+        bool
+            Whether the answer came in time to count.
+        """
+        self._now = now
+        if self._asked is None or self._asked[0] != pause:
+            return False
+        self._judged(probability)
+        return True
+
+    def _judged(self, probability: float | None) -> None:
+        self._asked = None
+        self._follow_speech(self._vad.judged(probability))
 
     def _respond_to_speech(self) -> None:
         try:
@@ -717,11 +778,11 @@ class ServerMachine:
                 "input_audio_buffer_commit_empty",
             )
         samples = self._buffer.read(start, stop)
-        speech, self._speech = self._speech, None
+        speech, self._speech, self._asked = self._speech, None, None
         if speech is not None:
             item_id = speech.item_id
             self._hear(speech, stop)
-            self._vad.detector.reset_segment()
+            self._vad.reset_segment()
         else:
             item_id = self._id("item")
             self._effects += [Listen(item_id), Hear(item_id, samples)]
@@ -1435,11 +1496,15 @@ class ServerMachine:
     def next_deadline(self) -> float:
         """When `tick` must be called at the latest, seconds since the epoch."""
         expiry = float(self._raw["expires_at"])
-        return min(expiry, self._idle[0]) if self._idle is not None else expiry
+        idle = math.inf if self._idle is None else self._idle[0]
+        judge_by = math.inf if self._asked is None else self._asked[1]
+        return min(expiry, idle, judge_by)
 
     def tick(self, now: float) -> None:
-        """Let time pass: the idle timeout, and the end of the session."""
+        """Let time pass: judgements, the idle timeout, and the end of the session."""
         self._now = now
+        if self._asked is not None and now >= self._asked[1]:
+            self._judged(None)
         if self._idle is not None and now >= self._idle[0]:
             self._idle_timeout(self._idle[1])
         if now >= self._raw["expires_at"] and not self._closed:
@@ -1521,13 +1586,13 @@ def _without_audio(item: Any) -> Any:
     return msgspec.structs.replace(item, content=content)
 
 
-def _detector_settings(detection: dict[str, Any] | None) -> ServerVad | None:
-    """The law's three numbers for the effective turn detection."""
+def _detector_settings(
+    detection: dict[str, Any] | None,
+) -> ServerVad | SemanticVad | None:
+    """What the detector has to know of the effective turn detection."""
     if detection is None:
         return None
     if detection["type"] == "semantic_vad":
-        return ServerVad(
-            silence_duration_ms=SEMANTIC_SILENCE_MS[detection["eagerness"]]
-        )
+        return SemanticVad(eagerness=detection["eagerness"])
     names = ("threshold", "prefix_padding_ms", "silence_duration_ms")
     return ServerVad(**{name: detection[name] for name in names})

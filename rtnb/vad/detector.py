@@ -177,6 +177,11 @@ class TurnDetector:
         return self._hop
 
     @property
+    def prefix_ms(self) -> int:
+        """How far the audio of the next turn reaches back before its speech."""
+        return self._law.prefix_ms
+
+    @property
     def quiet_run(self) -> int:
         """Quiet hops in a row that a turn under way has come to; 0 between turns."""
         return self._quiet_run if self.active else 0

@@ -42,10 +42,11 @@ OPTIONS: Final[dict[str, Any]] = {
 }
 """Settings of a decoder."""
 
-OPEN_WORDS: Final = frozenset(
+_OPEN_WORDS: Final = (
     "a an the my your our their every and or but because if unless although than of "
-    "um uh er erm".split()  # noqa: SIM905 - words read best as a line
+    "um uh er erm"
 )
+OPEN_WORDS: Final = frozenset(_OPEN_WORDS.split())
 """Words that leave a sentence open. The trigrams know most of them, but give an "um" an
 end as likely as a name's."""
 

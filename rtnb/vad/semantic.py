@@ -206,16 +206,16 @@ class SemanticDetector:
             return Judge((hop + 1) * self._hop_ms, hop)
         return event
 
-    def judged(self, probability: float) -> None:
+    def judged(self, probability: float | None) -> None:
         """Hear how the pause was judged; without a pause that waits for it, nothing.
 
         Parameters
         ----------
-        probability : float, 0 to 1
-            That the words end a sentence.
+        probability : float, 0 to 1, or None
+            That the words end a sentence; None if nothing can be said: `UNJUDGED`.
         """
         if self._judging:
-            self._judge(probability)
+            self._judge(UNJUDGED if probability is None else probability)
 
     def reset_segment(self) -> None:
         """End the turn without an event, as a commit by hand does."""

@@ -12,7 +12,6 @@ import pytest
 
 from rtnb.audio import Clip, pcm16_encode, transcript_of
 from rtnb.errors import EngineError, MissingExtra
-from rtnb.gateway import recogniser as module
 from rtnb.gateway.recogniser import Recogniser
 from rtnb.gateway.recogniser_worker import Ears, edit_distance, pattern, plain
 from rtnb.gateway.script import Script
@@ -218,7 +217,7 @@ def test_workers_end_with_their_standard_input():
 
 
 def test_without_the_extra_it_says_how_to_add_it(monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
     async def run():
         recogniser = Recogniser()
