@@ -8,7 +8,7 @@ and on a dark one.
 from __future__ import annotations
 
 from rtnb.plots.calibration import plot_noise_floor
-from rtnb.plots.sound import plot_activity, plot_waveform
+from rtnb.plots.sound import plot_activity, plot_probabilities, plot_waveform
 from rtnb.plots.turns import plot_cost, plot_latency, plot_tokens
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "plot_cost",
     "plot_latency",
     "plot_noise_floor",
+    "plot_probabilities",
     "plot_tokens",
     "plot_waveform",
 ]

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter
 
 from rtnb.audio import envelope
 from rtnb.plots.figure import axes_or_new, legend
-from rtnb.plots.palette import PROBABILITY, SPEECH, THRESHOLD, USER
+from rtnb.plots.palette import PROBABILITY, SERIES, SPEECH, THRESHOLD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,10 @@ LONG_S: Final = 100.0
 
 QUIETEST: Final = 0.01
 """A peak below this (-40 dBFS) is drawn as low as it is, not blown up."""
+
+
+MODELS: Final = (PROBABILITY, *(c for c in SERIES if c not in (PROBABILITY, USER)))
+"""Colours of speech models; the waveform has its own."""
 
 
 class SegmentLike(Protocol):
@@ -137,6 +141,47 @@ def plot_activity(
     return ax
 
 
+def plot_probabilities(
+    clip: Clip,
+    probabilities: Iterable[SpeechProbability],
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what several speech models say of a clip, one over the other.
+
+    Parameters
+    ----------
+    clip : Clip
+        Mono audio.
+    probabilities : iterable of SpeechProbability
+        Of the clip, each by another model; their hops may differ.
+    ax : Axes, optional
+        Where to draw; by default in a new picture.
+
+    Returns
+    -------
+    Axes
+        The Axes drawn on; x in seconds, y is the probability, and the waveform stands
+        around 0.5, scaled to fit. The legend has the models' names and versions.
+    """
+    ax = axes_or_new(ax, 8, 2.6)
+    low, high = _extremes(ax, clip)
+    gain = 0.45 / max(_peak(low, high), QUIETEST)
+    _draw_envelope(ax, clip, 0.5 + gain * low, 0.5 + gain * high, color=USER, alpha=0.3)
+    for number, probability in enumerate(probabilities):
+        name = f"{probability.model} {probability.version}".strip()
+        _draw_probability(
+            ax,
+            probability,
+            color=MODELS[number % len(MODELS)],
+            label=name or f"probability {number + 1}",
+        )
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_ylabel("speech probability")
+    _time_axis(ax, clip)
+    legend(ax)
+    return ax
+
+
 def _extremes(ax: Axes, clip: Clip) -> tuple[Samples, Samples]:
     """Lowest and highest sample of every pixel, or of every sample if there are few."""
     if not len(clip):
@@ -163,21 +208,23 @@ def _draw_envelope(
     )
 
 
-def _draw_probability(ax: Axes, probability: SpeechProbability) -> None:
+def _draw_probability(
+    ax: Axes,
+    probability: SpeechProbability,
+    *,
+    color: str = PROBABILITY,
+    label: str = "probability",
+) -> None:
     """Draw steps, each as long as its hop; of many, the envelope of every pixel."""
     hop_s = probability.hop_ms / 1000
     p = probability.p
     if len(p) <= _pixels(ax):
         edges = np.arange(len(p) + 1) * hop_s
-        ax.stairs(
-            p, edges, baseline=None, color=PROBABILITY, lw=1.3, label="probability"
-        )
+        ax.stairs(p, edges, baseline=None, color=color, lw=1.3, label=label)
         return
     low, high = envelope(p, _pixels(ax))
     centres = (np.arange(len(low)) + 0.5) * len(p) * hop_s / len(low)
-    ax.fill_between(
-        centres, low, high, color=PROBABILITY, linewidth=0.8, label="probability"
-    )
+    ax.fill_between(centres, low, high, color=color, linewidth=0.8, label=label)
 
 
 def _draw_segments(ax: Axes, clip: Clip, segments: Iterable[SegmentLike]) -> None:

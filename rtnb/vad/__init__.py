@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from rtnb.vad.silero import SileroStream, SileroVad
     from rtnb.vad.spectrum import Hum, Spectrum, mains_hum, third_octaves
     from rtnb.vad.streaming import StreamingVad
-    from rtnb.vad.stress import add_noise
+    from rtnb.vad.stress import (
+        add_noise,
+        change_gain,
+        drop_packets,
+        insert_silences,
+        telephone,
+    )
 
 __all__ = [
     "SEMANTIC_VAD_DEFAULTS",
@@ -65,14 +71,18 @@ __all__ = [
     "add_noise",
     "cache_info",
     "calibrate",
+    "change_gain",
     "clear_cache",
+    "drop_packets",
     "echo_probe",
+    "insert_silences",
     "mains_hum",
     "measure_echo",
     "segment",
     "sentence_ends",
     "speech_model",
     "speech_probability",
+    "telephone",
     "third_octaves",
 ]
 
@@ -102,14 +112,18 @@ _HOME = {
     "add_noise": "stress",
     "cache_info": "cache",
     "calibrate": "calibration",
+    "change_gain": "stress",
     "clear_cache": "cache",
+    "drop_packets": "stress",
     "echo_probe": "echo",
+    "insert_silences": "stress",
     "mains_hum": "spectrum",
     "measure_echo": "echo",
     "segment": "segmentation",
     "sentence_ends": "sentences",
     "speech_model": "models",
     "speech_probability": "probability",
+    "telephone": "stress",
     "third_octaves": "spectrum",
 }
 

@@ -1,4 +1,4 @@
-r"""Speech probability from the level alone: how far it stands above the noise floor.
+"""Speech probability from the level alone: how far it stands above the noise floor.
 
 The floor is the lowest level of the last three seconds, of which a pause between two
 words is enough. It is good in a quiet room and deaf in a loud one: white noise 5 dB
@@ -61,7 +61,7 @@ class EnergyVad:
     --------
     >>> loud = np.ones(512, np.float32)
     >>> EnergyVad().stream().push(np.concatenate((0.01 * loud, loud))).round(2)
-    array([0.07, 1.  ], dtype=float32)
+    array([0.06, 1.  ], dtype=float32)
     """
 
     name: Final = "energy"

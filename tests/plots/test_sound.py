@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 
 from rtnb.audio import Clip
-from rtnb.plots import plot_activity, plot_waveform
+from rtnb.plots import plot_activity, plot_probabilities, plot_waveform
 from rtnb.plots.palette import ASSISTANT, PROBABILITY, SPEECH, USER
+from rtnb.plots.sound import MODELS
 from rtnb.vad import ServerVad, SpeechProbability, segment, speech_probability
 
 
@@ -151,6 +152,28 @@ def test_no_spike_of_a_long_probability_is_lost(ax):
     x, y = corners[corners[:, 1].argmax()]
     assert y == 1
     assert x == pytest.approx(77_777 * 0.032, abs=3600 / 1600)
+
+
+def test_models_lie_over_each_other_each_in_its_colour(ax):
+    slow = SpeechProbability(np.full(4, 0.5, np.float32), model="slow", version="2")
+    fast = SpeechProbability(np.full(12, 0.25, np.float32), 160, model="fast")
+    unknown = SpeechProbability.from_array([0.0, 1.0, 1.0, 0.0])
+    assert plot_probabilities(Clip.silence(0.128), [slow, fast, unknown], ax) is ax
+    steps = [patch for patch in ax.patches if isinstance(patch, StepPatch)]
+    assert [step.get_data().edges[1] for step in steps] == [0.032, 0.01, 0.032]
+    assert [len(step.get_data().values) for step in steps] == [4, 12, 4]
+    assert [step.get_edgecolor() for step in steps] == [*map(to_rgba, MODELS[:3])]
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["waveform", "slow 2", "fast", "probability 3"]
+    assert ax.get_ylim() == (-0.02, 1.02)
+
+
+def test_more_models_than_colours_are_drawn(ax):
+    traces = [SpeechProbability.from_array([0.5])] * (len(MODELS) + 1)
+    plot_probabilities(Clip.silence(0.032), traces, ax)
+    steps = [patch for patch in ax.patches if isinstance(patch, StepPatch)]
+    assert steps[-1].get_edgecolor() == steps[0].get_edgecolor()
+    assert len(set(MODELS)) == len(MODELS)
 
 
 def test_without_axes_a_new_picture_is_drawn():
