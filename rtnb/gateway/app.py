@@ -132,6 +132,8 @@ class Gateway:
             exception_handlers=HANDLERS,
             lifespan=self._lifespan,
         )
+        # A redirect would repeat the caller's Host before anybody looked at it.
+        self.app.router.redirect_slashes = False
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -22,11 +23,12 @@ class RunningGateway:
         return int(self.http.split(":")[2].split("/")[0])
 
 
-def start_gateway(*arguments: str) -> RunningGateway:
+def start_gateway(*arguments: str, stderr: IO[str] | None = None) -> RunningGateway:
     process = subprocess.Popen(
         [sys.executable, "-m", "rtnb", "serve", "--die-with-parent", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         cwd=Path(__file__).parents[2],
     )

@@ -24,6 +24,7 @@ from rtnb.gateway.models import models
 from rtnb.gateway.recogniser import Recogniser
 from rtnb.gateway.rest import LARGEST_BODY
 from rtnb.gateway.voice import Voice
+from tests.gateway.conftest import start_gateway, stop_gateway
 
 # The SDK's synchronous client opens websockets in a way that websockets 17 deprecates.
 pytestmark = pytest.mark.filterwarnings(
@@ -342,6 +343,7 @@ BAD_SECRETS = [
         "invalid_value",
         "session.audio.output.voice",
     ),
+    ({"session": {"type": "transcription"}}, "invalid_value", "session.type"),
     (
         {"session": {"type": "realtime", "id": "sess_mine"}},
         "unknown_parameter",
@@ -451,6 +453,42 @@ def test_an_expired_secret_is_refused_and_an_unknown_one_otherwise():
     assert (never[0], never[1]["error"]["code"]) == (401, "invalid_api_key")
 
 
+def test_an_expired_secret_opens_no_socket():
+    clock = InstantClock(1_785_000_000.0)
+    gateway = door(clock=clock)
+    value, _ = gateway._client_secrets.mint(BOUND, seconds=10, now=clock.now())
+    page = {
+        "host": "localhost",
+        "sec-websocket-protocol": f"realtime, openai-insecure-api-key.{value}",
+    }
+    assert gateway._refusal(page, "token or client secret") is None
+    asyncio.run(clock.sleep(10))
+    refused = gateway._refusal(page, "token or client secret")
+    assert json.loads(refused.body)["error"]["code"] == "token_expired"
+
+
+def test_no_key_is_ever_logged(tmp_path):
+    log = tmp_path / "log"
+    with log.open("w") as stderr:
+        running = start_gateway("--token", "tok_visible", stderr=stderr)
+    try:
+        _, _, secret = mint(running, {"session": BOUND})
+        value = secret["value"]
+        offered = ["realtime", f"openai-insecure-api-key.{value}"]
+        asyncio.run(first_event(running, None, subprotocols=offered))
+        asyncio.run(first_event(running, value))
+        for key in ("tok_wrong", value):
+            with pytest.raises(InvalidStatus):
+                asyncio.run(first_event(running, key, path="/rtnb/tap"))
+            ask(running, "POST", "/v1/realtime/client_secrets", b"{", key=key)
+    finally:
+        stop_gateway(running)
+    said = log.read_text()
+    assert "session.opened" in said
+    for hidden in (value, value[3:], "tok_", "pirate"):
+        assert hidden not in said
+
+
 def test_the_official_client_converses_with_a_secret(client, gateway):
     secret = client.realtime.client_secrets.create(session=BOUND)
     key = secret.value
@@ -515,7 +553,10 @@ def test_another_method_is_405(gateway, method, path, allowed):
     assert f"{method} on {path}" in answer["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/chat/completions", "/v1/realtime"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v1", "/v1/chat/completions", "/v1/realtime", "/v1/audio/speech/"],
+)
 def test_an_unknown_address_is_404(gateway, path):
     status, _, _, message = refused(gateway, "POST", path, {})
     assert (status, message) == (404, f"Invalid URL (POST {path})")
