@@ -162,18 +162,24 @@ def plot_probabilities(
     Axes
         The Axes drawn on; x in seconds, y is the probability, and the waveform stands
         around 0.5, scaled to fit. The legend has the models' names and versions.
+
+    Notes
+    -----
+    The first is drawn with the widest line, so that it shows where others agree with it.
     """
     ax = axes_or_new(ax, 8, 2.6)
     low, high = _extremes(ax, clip)
     gain = 0.45 / max(_peak(low, high), QUIETEST)
     _draw_envelope(ax, clip, 0.5 + gain * low, 0.5 + gain * high, color=USER, alpha=0.3)
-    for number, probability in enumerate(probabilities):
+    traces = list(probabilities)
+    for number, probability in enumerate(traces):
         name = f"{probability.model} {probability.version}".strip()
         _draw_probability(
             ax,
             probability,
             color=MODELS[number % len(MODELS)],
             label=name or f"probability {number + 1}",
+            width=1.3 + 0.6 * (len(traces) - 1 - number),
         )
     ax.set_ylim(-0.02, 1.02)
     ax.set_ylabel("speech probability")
@@ -214,13 +220,14 @@ def _draw_probability(
     *,
     color: str = PROBABILITY,
     label: str = "probability",
+    width: float = 1.3,
 ) -> None:
     """Draw steps, each as long as its hop; of many, the envelope of every pixel."""
     hop_s = probability.hop_ms / 1000
     p = probability.p
     if len(p) <= _pixels(ax):
         edges = np.arange(len(p) + 1) * hop_s
-        ax.stairs(p, edges, baseline=None, color=color, lw=1.3, label=label)
+        ax.stairs(p, edges, baseline=None, color=color, lw=width, label=label)
         return
     low, high = envelope(p, _pixels(ax))
     centres = (np.arange(len(low)) + 0.5) * len(p) * hop_s / len(low)

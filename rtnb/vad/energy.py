@@ -84,7 +84,7 @@ class EnergyStream:
 
     def __init__(self) -> None:
         self._cut = HopCutter(HOP)
-        self._past = np.full(FLOOR_HOPS - 1, np.inf)
+        self._past = np.full(FLOOR_HOPS, np.inf)
 
     def push(self, samples: Samples) -> NDArray[np.float32]:
         """Listen to the next samples.
@@ -103,7 +103,7 @@ class EnergyStream:
         levels = 10.0 * np.log10(power + _SILENCE)
         seen = np.concatenate((self._past, levels))
         self._past = seen[len(levels) :]
-        floors = sliding_window_view(seen, FLOOR_HOPS).min(axis=1)[: len(levels)]
+        floors = sliding_window_view(seen, FLOOR_HOPS).min(axis=1)[1:]
         above = levels - np.maximum(floors, LOWEST_FLOOR_DBFS)
         odds = np.exp((above - MARGIN_DB) / SLOPE_DB)
         probabilities: NDArray[np.float32] = (odds / (1.0 + odds)).astype(np.float32)

@@ -398,7 +398,7 @@ def _single(samples: NDArray[np.floating]) -> Samples:
     return limited
 
 
-def _generator(seed: int) -> np.random.Generator:
+def _generator(seed: Any) -> np.random.Generator:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ConfigError(f"the seed is {seed!r}: give a whole number from 0 on")
     return np.random.default_rng(seed)

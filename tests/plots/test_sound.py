@@ -163,6 +163,9 @@ def test_models_lie_over_each_other_each_in_its_colour(ax):
     assert [step.get_data().edges[1] for step in steps] == [0.032, 0.01, 0.032]
     assert [len(step.get_data().values) for step in steps] == [4, 12, 4]
     assert [step.get_edgecolor() for step in steps] == [*map(to_rgba, MODELS[:3])]
+    widths = [step.get_linewidth() for step in steps]
+    assert widths == sorted(widths, reverse=True)
+    assert len(set(widths)) == 3
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == ["waveform", "slow 2", "fast", "probability 3"]
     assert ax.get_ylim() == (-0.02, 1.02)
