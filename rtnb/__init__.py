@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from rtnb import errors, plots, vad
     from rtnb.audio import Clip
     from rtnb.panel import Panel
+    from rtnb.recording import Recording
     from rtnb.session import Session, Turn, connect
     from rtnb.vad import SemanticVad, ServerVad
-    from rtnb.widgets import AudioPort, LiveTimeline
+    from rtnb.widgets import AudioPort, LiveTimeline, VadTuner
 
 __all__ = [  # noqa: RUF022 - as a dictionary sorts
     "AudioPort",
@@ -29,11 +30,13 @@ __all__ = [  # noqa: RUF022 - as a dictionary sorts
     "LiveTimeline",
     "Panel",
     "plots",
+    "Recording",
     "SemanticVad",
     "ServerVad",
     "Session",
     "Turn",
     "vad",
+    "VadTuner",
 ]
 
 _HOMES = {
@@ -41,10 +44,12 @@ _HOMES = {
     "Clip": "rtnb.audio",
     "LiveTimeline": "rtnb.widgets",
     "Panel": "rtnb.panel",
+    "Recording": "rtnb.recording",
     "SemanticVad": "rtnb.vad",
     "ServerVad": "rtnb.vad",
     "Session": "rtnb.session",
     "Turn": "rtnb.session",
+    "VadTuner": "rtnb.widgets",
     "connect": "rtnb.session",
 }
 """Where a name is loaded from when it is first used; the others are modules."""

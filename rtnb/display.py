@@ -14,8 +14,9 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any, Final
+
+from rtnb.markup import plain, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -134,9 +135,9 @@ def turn_text(turn: Turn) -> str:
     """
     lines = [f"{_heading(turn)}"]
     lines += [f"  {name:<8} {value}" for name, value in _facts(turn).items()]
-    lines += [f"  {'note':<8} {_plain(note)}" for note in turn.notes]
+    lines += [f"  {'note':<8} {plain(note)}" for note in turn.notes]
     if turn.error is not None:
-        lines.append(f"  {'error':<8} {_plain(turn.error)}")
+        lines.append(f"  {'error':<8} {plain(turn.error)}")
     return "\n".join(lines)
 
 
@@ -151,19 +152,19 @@ def _turn_html(turn: Turn, picture: bytes | None, *, players: bool) -> str:
         if value or sound in sounds
     ]
     rows += [
-        (name.capitalize(), _safe(value))
+        (name.capitalize(), safe(value))
         for name, value in _facts(turn).items()
         if name not in ("you", "answer")
     ]
     if turn.notes:
-        items = "".join(f"<li>{_safe(note)}</li>" for note in turn.notes)
+        items = "".join(f"<li>{safe(note)}</li>" for note in turn.notes)
         rows.append(("Notes", f"<ul>{items}</ul>"))
     if turn.error is not None:
-        trouble = f'<span class="rtnb-trouble" role="alert">{_safe(turn.error)}</span>'
+        trouble = f'<span class="rtnb-trouble" role="alert">{safe(turn.error)}</span>'
         rows.append(("Error", trouble))
     body = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
     return (
-        f'{STYLE}<div class="rtnb-turn"><strong>{_safe(_heading(turn))}</strong>'
+        f'{STYLE}<div class="rtnb-turn"><strong>{safe(_heading(turn))}</strong>'
         f"{_picture(turn, picture)}<dl>{body}</dl></div>"
     )
 
@@ -181,9 +182,9 @@ def _heading(turn: Turn) -> str:
 def _facts(turn: Turn) -> dict[str, str]:
     """What there is to say about a turn, name by name, in plain text."""
     facts = {
-        "you": _plain(_you(turn)),
-        "answer": _plain(turn.text),
-        "called": _plain(", ".join(map(_call, turn.tool_calls))),
+        "you": plain(_you(turn)),
+        "answer": plain(turn.text),
+        "called": plain(", ".join(map(_call, turn.tool_calls))),
         "tokens": _tokens(turn.usage),
         "cost": "" if turn.cost is None else _priced(turn.cost),
         "latency": _waits(turn.latency),
@@ -224,7 +225,7 @@ def heard_html(turn: Turn) -> str:
     if heard == text or not text.startswith(heard):
         return _said(text)
     rest = text[len(heard) :]
-    return f'{_said(heard)}<span class="rtnb-unheard" title="not heard">{_safe(rest)}</span>'
+    return f'{_said(heard)}<span class="rtnb-unheard" title="not heard">{safe(rest)}</span>'
 
 
 def _tokens(usage: Usage | None) -> str:
@@ -282,7 +283,7 @@ def _picture(turn: Turn, picture: bytes | None) -> str:
     described = " and ".join(
         f"{name.lower()}, {clip.duration:.1f} s" for name, clip in _sounds(turn).items()
     )
-    return f'<img alt="Waveforms: {_safe(described)}" src="{_data_uri("image/png", picture)}">'
+    return f'<img alt="Waveforms: {safe(described)}" src="{_data_uri("image/png", picture)}">'
 
 
 def _player(clip: Clip) -> str:
@@ -320,7 +321,7 @@ def session_html(session: Session) -> str:
     foot = _row(("", "All turns", "", *_sums(session), ""), tag="th")
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody><tfoot>{foot}</tfoot></table>"
     return (
-        f'{STYLE}<div class="rtnb-session"><strong>{_safe(_session_heading(session))}'
+        f'{STYLE}<div class="rtnb-session"><strong>{safe(_session_heading(session))}'
         f"</strong>{table if turns else '<p>Nothing has been said yet.</p>'}</div>"
     )
 
@@ -341,7 +342,7 @@ def session_text(session: Session) -> str:
     lines = [_session_heading(session)]
     for turn in list(session.turns):
         said = " → ".join(filter(None, (_you(turn), turn.text)))
-        lines.append(f"  {turn.index:>3}  {_shortened(_plain(said))}")
+        lines.append(f"  {turn.index:>3}  {_shortened(plain(said))}")
     return "\n".join(lines)
 
 
@@ -351,7 +352,7 @@ _COLUMNS: Final = ("turn", "you", "answer", "in", "out", "cost", "first sound")
 def _turn_cells(turn: Turn) -> tuple[str, ...]:
     answer = heard_html(turn)
     if turn.error is not None:
-        answer += f' <span class="rtnb-trouble">{_safe(turn.error)}</span>'
+        answer += f' <span class="rtnb-trouble">{safe(turn.error)}</span>'
     usage, first_sound = turn.usage, turn.latency.stopped_to_first_audio_ms
     return (
         str(turn.index),
@@ -392,36 +393,15 @@ def _session_heading(session: Session) -> str:
     count = "1 turn" if turns == 1 else f"{turns} turns"
     billed = "" if session.billed else ", which here is not billed"
     tokens = f"{session.usage.total_tokens:,} tokens"
-    model = _plain(session.model)
+    model = plain(session.model)
     return f"Session with {model}: {count}, {tokens}, {session.cost}{billed}"
 
 
 # -- text that was said ------------------------------------------------------------------
 
 
-_VISIBLE: Final[dict[int, int | str]] = {
-    **{code: 0x2400 + code for code in range(0x20)},
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-    **dict.fromkeys((0x200E, 0x200F, 0x061C), 0xFFFD),
-    **dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
-    **dict.fromkeys(map(ord, "\t\n\r\v\f\x85\u2028\u2029"), " "),
-}
-"""Control and direction characters, and what stands for them."""
-
-
-def _plain(value: object) -> str:
-    """Text in one line, nothing in it invisible."""
-    return str(value).translate(_VISIBLE)
-
-
-def _safe(value: object) -> str:
-    """Text that HTML shows and never runs."""
-    return escape(_plain(value))
-
-
 def _said(text: str) -> str:
-    return f"<span>{_safe(text)}</span>" if text else ""
+    return f"<span>{safe(text)}</span>" if text else ""
 
 
 def _shortened(text: str, limit: int = 100) -> str:

@@ -54,6 +54,7 @@ from rtnb.tools import Tool
 from rtnb.transport import WebSocketTransport, without_query
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import (
         AsyncIterator,
         Awaitable,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from rtnb.clock import Clock
     from rtnb.local import LocalGateway
     from rtnb.protocol.client import ClientEvent, ItemState
+    from rtnb.recording import Manifest, Recorder
     from rtnb.session.book import Action
     from rtnb.session.settings import SettingRow, ToolLike
     from rtnb.session.sound import Sound
@@ -170,6 +172,7 @@ class Session:
         self._facts = Facts()
         self._callbacks = Callbacks()
         self._own_audio = OwnAudio()
+        self._recorders: tuple[Recorder, ...] = ()
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
         self._errors: deque[ServerError] = deque(maxlen=1_000)
         self._updates: dict[str, _Update] = {}
@@ -215,6 +218,8 @@ class Session:
             stream.end(lost)
         self._callbacks.end()
         self._own_audio.end()
+        for recorder in self._recorders:
+            recorder.end(str(end))
         if not self._opened.done():
             self._opened.set_exception(self._never_opened(end))
         if lost is not None:
@@ -235,6 +240,8 @@ class Session:
         self._clean_up()
 
     def _clean_up(self) -> None:
+        for recorder in self._recorders:
+            recorder.join()
         if self._on_end is not None:
             self._on_end()
 
@@ -281,6 +288,7 @@ class Session:
                 log.warning("message.unread", extra={"rtnb.reason": str(error)})
                 return
             log.debug("event.received", extra={"rtnb.event": event})
+            self._observe("received", event, now)
             if self._machine.ignored:
                 return
             facts = self._facts.of(event)
@@ -330,10 +338,12 @@ class Session:
         """Send an event, after those that wait already."""
         if self._end is not None:
             return
-        self._link.post(self._machine.send(event, self._clock.now()))
+        now = self._clock.now()
+        self._link.post(self._machine.send(event, now))
         if isinstance(event, ev.InputAudioBufferAppend):
             self._own_audio.append(event.audio, self._machine.input_format)
-        else:
+        self._observe("sent", event, now)
+        if not isinstance(event, ev.InputAudioBufferAppend):
             name = (
                 event.type
                 if isinstance(event, ev.UnknownEvent)
@@ -341,6 +351,15 @@ class Session:
             )
             self._note(name, sent=True)
             log.debug("event.sent", extra={"rtnb.event": event})
+
+    def _observe(
+        self,
+        direction: Literal["sent", "received"],
+        event: ClientEvent | ev.ServerEvent,
+        now: float,
+    ) -> None:
+        for recorder in self._recorders:
+            recorder.observe(direction, event, now, appended=self._own_audio.position)
 
     async def _run_tool(self, run: RunTool) -> None:
         output = await run.tool.call(run.arguments, clock=self._clock)
@@ -686,6 +705,75 @@ class Session:
         if gateway is None:
             return self._own_audio.tap(callback)
         return tap_gateway(gateway, self.id, callback)
+
+    def record(self, path: str | os.PathLike[str], *, note: str = "") -> Recorder:
+        """Write down what is said from now on, in a folder: sound, events, settings.
+
+        Parameters
+        ----------
+        path : path
+            Of a folder that does not exist yet, in one that does; only its owner may
+            read it.
+        note : str
+            To be kept with it, such as who agreed to be recorded.
+
+        Returns
+        -------
+        Recorder
+            A context manager; ``stop()`` ends it, and so does the end of the session.
+            Then ``rtnb.Recording.load(path)``.
+
+        Raises
+        ------
+        ConfigError
+            If the folder's name is one that some system cannot keep.
+        FileExistsError
+            If there is something at that path.
+        FileNotFoundError
+            If the folder that it should lie in does not exist.
+        ConnectError
+            If the gateway does not let us hear its input audio.
+        SessionClosed
+            If the session has ended.
+
+        Notes
+        -----
+        Nothing is recorded unless this is called. Keys are never written down.
+        """
+        from rtnb.recording import Recorder
+
+        with self._lock:
+            self._check_open()
+            recorder = Recorder(
+                path,
+                manifest=self._manifest(note),
+                now=self._clock.now,
+                forget=lambda: self._forget(recorder),
+            )
+            self._recorders = (*self._recorders, recorder)
+        try:
+            recorder.listen(self.tap_input)
+        except BaseException:
+            recorder.discard()
+            raise
+        return recorder
+
+    def _manifest(self, note: str) -> Manifest:
+        from rtnb.recording import Manifest
+
+        return Manifest(
+            session_id=self.id,
+            provider=self.provider,
+            model=self.model,
+            url=without_query(self._endpoint.url),
+            settings=self._machine.effective,
+            appended=self._own_audio.position,
+            note=note,
+        )
+
+    def _forget(self, recorder: Recorder) -> None:
+        with self._lock:
+            self._recorders = tuple(r for r in self._recorders if r is not recorder)
 
     def __aiter__(self) -> AsyncIterator[ev.ServerEvent | ev.UnknownEvent]:
         """Events from now on, for one consumer; the oldest go if it is too late."""

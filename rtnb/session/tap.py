@@ -88,6 +88,11 @@ class OwnAudio:
         self._decoder: InputDecoder | None = None
         self._taps: tuple[Tap, ...] = ()
 
+    @property
+    def position(self) -> int:
+        """Samples appended so far, at 24 kHz."""
+        return self._position
+
     def append(self, audio: bytes, wire_format: AudioFormat | UnsetType) -> None:
         """Hand on the audio of an append, in its wire format; not told, it is PCM16.
 

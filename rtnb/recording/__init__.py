@@ -1,0 +1,23 @@
+"""Sessions on disk: written while they are held, opened again without a network.
+
+What could have happened is asked of a `Recording`: the turns that other settings would
+have made (`Recording.replay_turns`), and whether the server's marks are those that the
+turn detector of this package expects (`Recording.check_replica`).
+"""
+
+from __future__ import annotations
+
+from rtnb.recording.folder import AudioRef, Manifest
+from rtnb.recording.reading import InForce, RecordedEvent, Recording
+from rtnb.recording.recorder import Recorder
+from rtnb.recording.turns import RecordedTurn
+
+__all__ = [
+    "AudioRef",
+    "InForce",
+    "Manifest",
+    "RecordedEvent",
+    "RecordedTurn",
+    "Recorder",
+    "Recording",
+]
