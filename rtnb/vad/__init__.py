@@ -20,12 +20,16 @@ from rtnb.vad.settings import (
 if TYPE_CHECKING:
     from rtnb.vad.cache import CacheInfo, cache_info, clear_cache
     from rtnb.vad.calibration import Calibration, Clipping, calibrate
+    from rtnb.vad.choosing import best, by_setting
     from rtnb.vad.detector import SpeechStarted, SpeechStopped, TurnDetector
+    from rtnb.vad.dialects import as_code
     from rtnb.vad.echo import EchoCheck, echo_probe, measure_echo
+    from rtnb.vad.explanation import explain
     from rtnb.vad.labels import Label, Labels
     from rtnb.vad.models import SpeechModel, SpeechStream, speech_model
     from rtnb.vad.policies import Policy
     from rtnb.vad.probability import SpeechProbability, speech_probability
+    from rtnb.vad.scoring import score
     from rtnb.vad.segmentation import Segment, segment
     from rtnb.vad.semantic import Judge, SemanticDetector, SentenceEnds
     from rtnb.vad.sentences import sentence_ends
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
         insert_silences,
         telephone,
     )
+    from rtnb.vad.sweeping import sweep
 
 __all__ = [
     "SEMANTIC_VAD_DEFAULTS",
@@ -69,19 +74,25 @@ __all__ = [
     "StreamingVad",
     "TurnDetector",
     "add_noise",
+    "as_code",
+    "best",
+    "by_setting",
     "cache_info",
     "calibrate",
     "change_gain",
     "clear_cache",
     "drop_packets",
     "echo_probe",
+    "explain",
     "insert_silences",
     "mains_hum",
     "measure_echo",
+    "score",
     "segment",
     "sentence_ends",
     "speech_model",
     "speech_probability",
+    "sweep",
     "telephone",
     "third_octaves",
 ]
@@ -110,19 +121,25 @@ _HOME = {
     "StreamingVad": "streaming",
     "TurnDetector": "detector",
     "add_noise": "stress",
+    "as_code": "dialects",
+    "best": "choosing",
+    "by_setting": "choosing",
     "cache_info": "cache",
     "calibrate": "calibration",
     "change_gain": "stress",
     "clear_cache": "cache",
     "drop_packets": "stress",
     "echo_probe": "echo",
+    "explain": "explanation",
     "insert_silences": "stress",
     "mains_hum": "spectrum",
     "measure_echo": "echo",
+    "score": "scoring",
     "segment": "segmentation",
     "sentence_ends": "sentences",
     "speech_model": "models",
     "speech_probability": "probability",
+    "sweep": "sweeping",
     "telephone": "stress",
     "third_octaves": "spectrum",
 }

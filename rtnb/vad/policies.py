@@ -80,6 +80,22 @@ class Turns:
     def __len__(self) -> int:
         return len(self.started_hop)
 
+    def with_prefix(self, prefix_ms: int) -> Turns:
+        """Let the audio of each turn reach so far back before its speech.
+
+        Parameters
+        ----------
+        prefix_ms : int, >= 0
+            Not before the start of the recording.
+
+        Returns
+        -------
+        Turns
+            With the same ends.
+        """
+        begins = np.maximum(self.started_hop * self.hop_ms - prefix_ms, 0)
+        return replace(self, audio_start_ms=begins)
+
     @classmethod
     def of(cls, segments: Iterable[Segment], probability: SpeechProbability) -> Turns:
         """Put segments into arrays.

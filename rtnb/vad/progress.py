@@ -83,13 +83,15 @@ class _PatientBar:
             self._bar.close()
 
 
-def new_bar(total_s: float) -> Any:
+def new_bar(total_s: float, *, unit: str = "s") -> Any:
     """Make tqdm's bar for where we are.
 
     Parameters
     ----------
     total_s : float
         Seconds of sound in all.
+    unit : str, default "s"
+        What else than seconds may be counted, such as files.
 
     Returns
     -------
@@ -102,12 +104,12 @@ def new_bar(total_s: float) -> Any:
         from tqdm.std import tqdm as text
 
         try:
-            return _bar_of(tqdm, total_s)
+            return _bar_of(tqdm, total_s, unit=unit)
         except ImportError:
-            return _bar_of(text, total_s)
+            return _bar_of(text, total_s, unit=unit)
 
 
-def _bar_of(kind: Any, total_s: float) -> Any:
+def _bar_of(kind: Any, total_s: float, *, unit: str) -> Any:
     class Bar(kind):  # type: ignore[misc]  # tqdm has no types
         monitor_interval = 0  # no thread that watches over it
 
@@ -115,7 +117,7 @@ def _bar_of(kind: Any, total_s: float) -> Any:
     return Bar(
         total=round(total_s, 1),
         desc="listening",
-        unit="s",
+        unit=unit,
         unit_scale=True,
         leave=False,
         disable=None,  # where the output is no terminal and no notebook

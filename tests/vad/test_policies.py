@@ -145,6 +145,14 @@ def test_silero_drops_short_speech_and_pads_the_rest():
     assert (found.started_hop, found.stopped_hop, found.ended) == (13, 27, "silence")
 
 
+@pytest.mark.parametrize("longest_s", [math.inf, 60.0])
+def test_silero_drops_speech_that_is_just_as_long_as_the_least(longest_s):
+    p = [0.0] * 5 + [0.9] * 3 + [0.0] * 5 + [0.9] * 4
+    chosen = Policy.silero(min_speech_duration_ms=96, max_speech_duration_s=longest_s)
+    found = segment(SpeechProbability.from_array(p), chosen)
+    assert [each.started_hop for each in found] == [13]
+
+
 def test_silero_counts_what_lies_between_the_levels_as_quiet():
     p = [0.9] * 10 + [0.1] + [0.4] * 8 + [0.1] + [0.9] * 10
     probability = SpeechProbability.from_array(p)
