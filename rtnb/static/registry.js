@@ -4,13 +4,13 @@
  */
 
 /**
- * @typedef {{ ports: Map<string, any>, timelines: Map<string, any>, watchers: Set<() => void> }} Registry
+ * @typedef {{ ports: Map<string, any>, timelines: Map<string, any>, calibrators: Map<string, any>, tuners: Map<string, any>, watchers: Set<() => void> }} Registry
  */
 
 /** @returns {Registry} */
 export function registry() {
   const page = /** @type {any} */ (globalThis);
-  page[Symbol.for("rtnb")] ??= { ports: new Map(), timelines: new Map(), watchers: new Set() };
+  page[Symbol.for("rtnb")] ??= { ports: new Map(), timelines: new Map(), calibrators: new Map(), tuners: new Map(), watchers: new Set() };
   return page[Symbol.for("rtnb")];
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rtnb.widgets.audio_port import AudioPort, MediaEndpoint
+from rtnb.widgets.calibrator import Calibrator
 from rtnb.widgets.timeline import LiveTimeline
+from rtnb.widgets.tuner import VadTuner
 
-__all__ = ["AudioPort", "LiveTimeline", "MediaEndpoint"]
+__all__ = ["AudioPort", "Calibrator", "LiveTimeline", "MediaEndpoint", "VadTuner"]
