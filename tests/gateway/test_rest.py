@@ -19,6 +19,7 @@ from rtnb.audio import pcm16_decode
 from rtnb.clock import InstantClock
 from rtnb.errors import EngineError, MissingExtra
 from rtnb.gateway.app import Gateway
+from rtnb.gateway.client_secrets import MOST_SECRETS
 from rtnb.gateway.conversation import Engine
 from rtnb.gateway.models import models
 from rtnb.gateway.recogniser import Recogniser
@@ -356,6 +357,18 @@ BAD_SECRETS = [
 def test_a_bad_secret_is_refused_as_session_update_is(gateway, body, code, param):
     path = "/v1/realtime/client_secrets"
     assert refused(gateway, "POST", path, body)[:3] == (400, code, param)
+
+
+def test_more_secrets_than_may_be_are_429():
+    gateway = door()
+    for _ in range(MOST_SECRETS):
+        gateway._client_secrets.mint({}, seconds=60, now=1_785_000_000.0)
+    path = "/v1/realtime/client_secrets"
+    status, answer = in_process(
+        gateway.app, "POST", path, b"{}", content_type="application/json"
+    )
+    assert (status, answer["error"]["type"]) == (429, "rate_limit_error")
+    assert "try again in 60s" in answer["error"]["message"]
 
 
 @pytest.mark.parametrize("name", ["sessions", "transcription_sessions"])
