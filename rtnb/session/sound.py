@@ -25,11 +25,8 @@ SHORTEST_COMMIT_MS: Final = 100
 SILENCE_MARGIN_MS: Final = 500
 """Silence after a clip beyond what ends a turn: whole hops, and the filter's delay."""
 
-LONGEST_WAIT_MS: Final = {"high": 2_000, "medium": 4_000, "auto": 4_000, "low": 8_000}
-"""How long ``semantic_vad`` waits at most for more words, by its eagerness."""
-
 OTHER_WAIT_MS: Final = 2_000
-"""The same for a detector that is not known here."""
+"""How long a detector that is not known here is taken to wait for more words."""
 
 
 @dataclass(frozen=True)
@@ -121,5 +118,5 @@ def _silence_ms(detection: ev.TurnDetection | None) -> int:
     if isinstance(detection, ev.ServerVad):
         wait = detection.filled().silence_duration_ms
     if isinstance(detection, ev.SemanticVad):
-        wait = LONGEST_WAIT_MS.get(str(detection.filled().eagerness))
+        wait = detection.longest_wait_ms
     return (wait if isinstance(wait, int) else OTHER_WAIT_MS) + SILENCE_MARGIN_MS

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+from msgspec import UnsetType
 
 from rtnb.errors import AudioFormatError
 from rtnb.vad.detector import Law, SpeechStarted, SpeechStopped, TurnDetector
@@ -120,8 +121,8 @@ def _judged_hops(hop_ms: int) -> int:
 
 
 def _eagerness(settings: SemanticVad) -> Eagerness:
-    chosen: Eagerness = settings.filled().eagerness  # type: ignore[assignment]  # filled
-    return chosen
+    chosen = settings.eagerness
+    return "auto" if isinstance(chosen, UnsetType) else chosen
 
 
 class SemanticDetector:

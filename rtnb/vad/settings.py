@@ -143,6 +143,12 @@ class SemanticVad(
         _check_switch("create_response", self.create_response)
         _check_switch("interrupt_response", self.interrupt_response)
 
+    @property
+    def longest_wait_ms(self) -> int:
+        """How long a pause is waited for at most, in milliseconds."""
+        chosen = self.eagerness
+        return LONGEST_WAIT_MS["auto" if isinstance(chosen, UnsetType) else chosen]
+
     def filled(self) -> SemanticVad:
         """Fill every field that is not set from `SEMANTIC_VAD_DEFAULTS`."""
         return _filled(self, SEMANTIC_VAD_DEFAULTS)
