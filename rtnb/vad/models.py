@@ -115,7 +115,7 @@ def speech_model(model: str | SpeechModel | SpeechFunction = "silero") -> Speech
         return _named(model)
     if _is_model(model):
         return model
-    if callable(model):
+    if callable(model) and not isinstance(model, type):
         return FunctionVad(model)
     raise ConfigError(
         f"{model!r} is no speech model: give a name ({_NAMES}), an object with name, "

@@ -101,16 +101,8 @@ def new_bar(total_s: float, *, unit: str = "s") -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm warns where ipywidgets is missing
         from tqdm.auto import tqdm
-        from tqdm.std import tqdm as text
 
-        try:
-            return _bar_of(tqdm, total_s, unit=unit)
-        except ImportError:
-            return _bar_of(text, total_s, unit=unit)
-
-
-def _bar_of(kind: Any, total_s: float, *, unit: str) -> Any:
-    class Bar(kind):  # type: ignore[misc]  # tqdm has no types
+    class Bar(tqdm):  # type: ignore[misc]  # has no types
         monitor_interval = 0  # no thread that watches over it
 
     Bar.set_lock(threading.RLock())  # nor a lock between processes
