@@ -23,7 +23,7 @@ from rtnb.display import heard_html
 from rtnb.errors import RtnbError
 from rtnb.protocol.rules import VOICES
 from rtnb.vad import SERVER_VAD_DEFAULTS, ServerVad
-from rtnb.widgets import AudioPort, LiveTimeline
+from rtnb.widgets import AudioPort, Calibrator, LiveTimeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,6 +88,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         Microphone and speaker: Talk, Mute, Interrupt, level.
     timeline : LiveTimeline
         The live drawing.
+    calibrator : Calibrator
+        The guided half-minute that finds settings for this microphone.
     mode, microphone, echo_cancellation, noise_suppression : ipywidgets
         How the page listens.
     threshold, prefix_padding, silence_duration, create_response, interrupt_response
@@ -115,6 +117,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._wanted: dict[str, Any] = {}
+        self._measured: ServerVad | None = None
         self._lock = threading.Lock()
         self._worker = threading.Thread(
             target=self._work, name="rtnb-panel", daemon=True
@@ -128,6 +131,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _make_audio(self, source: Any) -> None:
         self.port = AudioPort(source=source, open_media=self.session.media_endpoint)
         self.timeline = LiveTimeline(port_id=self.port.port_id)
+        self.calibrator = Calibrator(self.port, self.session)
         self.mode = widgets.ToggleButtons(
             options=[("Hands-free", "hands-free"), ("Push to talk", "push-to-talk")],
             tooltips=[
@@ -249,8 +253,11 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             [detector, answer], layout={"flex_flow": "row wrap", "grid_gap": "4px 24px"}
         )
         settings = widgets.Accordion(
-            [widgets.VBox([sliders, self.settings_table])],
-            titles=["Settings: turn detection, voice, instructions"],
+            [widgets.VBox([sliders, self.settings_table]), self.calibrator],
+            titles=[
+                "Settings: turn detection, voice, instructions",
+                "Calibrate microphone",
+            ],
             selected_index=0,
         )
         return [
@@ -276,15 +283,10 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.timeline.threshold = self.threshold.value
         widgets.jslink((self.threshold, "value"), (self.timeline, "threshold"))
         self.port.observe(self._devices_changed, "devices")
-        for control in (
-            self.mode,
-            self.threshold,
-            self.silence_duration,
-            self.prefix_padding,
-            self.create_response,
-            self.interrupt_response,
-        ):
+        for control in self._detection_controls:
             control.observe(self._detection_changed, "value")
+        self.calibrator.observe(self._calibrating, "step")
+        self.calibrator.observe(self._calibrated, "applied")
         for name in CONTROLS:
             getattr(self, name).observe(self._setting_changed(name), "value")
 
@@ -306,11 +308,32 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         hands_free = self.mode.value == "hands-free"
         self._want(turn_detection=self.turn_detection if hands_free else None)
 
+    def _calibrating(self, _: object) -> None:
+        """While somebody calibrates, turn detection is off and not ours to change."""
+        for control in self._detection_controls:
+            control.disabled = self.calibrator.running
+
+    def _calibrated(self, change: dict[str, Any]) -> None:
+        with self._lock:
+            self._measured = change["new"]
+        self._wake.set()
+
     def _setting_changed(self, name: str) -> Callable[[dict[str, Any]], None]:
         def changed(change: dict[str, Any]) -> None:
             self._want(**{name: change["new"]})
 
         return changed
+
+    @property
+    def _detection_controls(self) -> tuple[Any, ...]:
+        return (
+            self.mode,
+            self.threshold,
+            self.silence_duration,
+            self.prefix_padding,
+            self.create_response,
+            self.interrupt_response,
+        )
 
     @property
     def turn_detection(self) -> ServerVad:
@@ -338,6 +361,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._wake.clear()
             with self._lock:
                 wanted, self._wanted = self._wanted, {}
+                measured, self._measured = self._measured, None
+            if measured is not None:
+                self._follow(measured)
             trouble = self._configure(wanted) if wanted else None
             self._paint(trouble=trouble, configured=bool(wanted))
             self._ended.wait(PAINT_INTERVAL_S)
@@ -349,6 +375,12 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._put_back(wanted.keys() & CONTROLS.keys())
             return f"{', '.join(wanted)} not changed: {error}"
         return None
+
+    def _follow(self, settings: ServerVad) -> None:
+        """Let the sliders show what the calibrator has applied."""
+        self.threshold.value = settings.threshold
+        self.silence_duration.value = settings.silence_duration_ms
+        self.prefix_padding.value = settings.prefix_padding_ms
 
     def _put_back(self, refused: Iterable[str]) -> None:
         """Let the controls of refused settings show again what is in force."""
@@ -381,6 +413,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def close(self) -> None:
         """Take the panel off the page; the session goes on."""
+        self.calibrator.close()
         self._ended.set()
         self._wake.set()
         self._unsubscribe()

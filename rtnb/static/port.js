@@ -17,6 +17,7 @@ import { ELSEWHERE, MICROPHONE_ENDED, NEEDS_CLICK, REDUCED, SUSPENDED } from "./
 import { followDevices, NoSound, openStream, trouble } from "./microphone.js";
 import { LEVEL_FLOOR, rmsDbfs, SAMPLE_RATE } from "./pcm.js";
 import { Player } from "./player.js";
+import { Prober } from "./prober.js";
 
 const CHUNK_MS = { "": 40, direct: 40, proxy: 40, comm: 100 };
 const PREBUFFER_MS = { "": 80, direct: 80, proxy: 80, comm: 400 };
@@ -60,6 +61,7 @@ export class Port extends Emitter {
   #player = null;
   /** @type {(() => void)[]} */
   #cleanups = [];
+  #prober = new Prober(this);
 
   /**
    * @param {any} model anywidget's
@@ -120,11 +122,14 @@ export class Port extends Emitter {
     return this.#goLive();
   }
 
-  /** Begin to talk, until `stop`. Call it within a gesture. */
-  async start() {
+  /**
+   * Begin to talk, until `stop`. Call it within a gesture.
+   * @param {{ hold?: boolean }} [options] `hold` false: whatever the mode, no turn is begun
+   */
+  async start({ hold = this.#pushToTalk } = {}) {
     if (this.#wanted) return;
     this.#wanted = true;
-    this.#holding = this.#pushToTalk;
+    this.#holding = hold;
     const round = ++this.#round;
     this.#trouble = "";
     this.#tail = 0;
@@ -404,8 +409,21 @@ export class Port extends Emitter {
    * @param {DataView[]} buffers
    */
   #hear(content, buffers) {
-    if (content.page === this.page) this.line.hear(content, buffers);
+    if (content.page === this.page && content.type === "probe") this.#probe(content.probe, buffers[0]);
+    else if (content.page === this.page) this.line.hear(content, buffers);
     else if (content.type === "lease") this.#stepDown();
+  }
+
+  /**
+   * @param {number} probe
+   * @param {DataView} pcm
+   */
+  async #probe(probe, pcm) {
+    try {
+      this.#say("probe.played", { probe, sample: await this.#prober.play(pcm) });
+    } catch (error) {
+      this.#say("probe.failed", { probe, message: /** @type {Error} */ (error).message });
+    }
   }
 
   /** Python said talk, or stop. */

@@ -2,15 +2,10 @@
 
 import { button, element, listen, mark, write } from "./dom.js";
 import { statusLine } from "./messages.js";
+import { drawLevel, levelMeter } from "./meter.js";
 
 /** What takes the space bar for itself. */
 const TYPING = "input, textarea, select, button, a[href], summary, [contenteditable], [role=slider]";
-
-/** The meter's range, dBFS. */
-const QUIET = -60;
-
-/** How coarse the level is for those who hear it read, dB. */
-const SPOKEN_STEP = 10;
 
 /**
  * @param {import("./port.js").Port} port
@@ -50,13 +45,7 @@ function build(el) {
   const talk = button("rtnb-talk", "Talk");
   const mute = button("", "Mute");
   const interrupt = button("", "Interrupt");
-  const meter = element("div", "rtnb-meter", {
-    role: "meter",
-    "aria-label": "Microphone level",
-    "aria-valuemin": String(QUIET),
-    "aria-valuemax": "0",
-  });
-  meter.append(element("div", "rtnb-meter-bar", {}));
+  const meter = levelMeter();
   const status = element("p", "rtnb-status", { role: "status" });
   const resume = button("rtnb-resume", "Resume sound");
   const row = element("div", "rtnb-row", {});
@@ -93,19 +82,6 @@ function draw({ root, talk, mute, interrupt, status, resume }, port, model) {
 function talkLabel(mode, talking) {
   if (mode === "push-to-talk") return talking ? "Release to send" : "Hold to talk";
   return talking ? "Stop" : "Talk";
-}
-
-/**
- * @param {HTMLElement} meter
- * @param {number} level dBFS
- */
-function drawLevel(meter, level) {
-  const shown = Math.max(QUIET, Math.min(0, level));
-  const bar = /** @type {HTMLElement} */ (meter.firstElementChild);
-  bar.style.clipPath = `inset(0 ${(100 * shown) / QUIET}% 0 0)`;
-  const spoken = Math.round(shown / SPOKEN_STEP) * SPOKEN_STEP;
-  mark(meter, "aria-valuenow", String(spoken));
-  mark(meter, "aria-valuetext", spoken <= QUIET ? "silence" : `${spoken} dBFS`);
 }
 
 /**

@@ -72,6 +72,16 @@ export class TimeBase {
   }
 
   /**
+   * @param {number} time seconds on the page's clock
+   * @returns {number | null} the session's sample then; null as long as the audio has not come
+   *   so far
+   */
+  sampleAt(time) {
+    const pair = this.#pairs.find((each) => each.time >= time);
+    return pair ? Math.round(pair.sample - (pair.time - time) * SAMPLE_RATE) : null;
+  }
+
+  /**
    * @param {number} sample
    * @param {number} time
    */

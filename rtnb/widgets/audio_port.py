@@ -6,14 +6,15 @@ the kernel; the traits are small and hold no secret: a ticket goes to the page i
 custom message, once for each attempt.
 
 Messages of the page: ``hello`` (this page shows the port), ``open`` (an endpoint, please),
-``tunnel.open``, ``tunnel.send``, ``tunnel.close``, ``dropped``, ``bye``. Messages to it:
-``endpoint``, ``refused``, ``lease`` (which page has the sound), ``tunnel.frames``,
-``tunnel.closed``. All carry the page's id. Handlers only enqueue: they may run on a
+``tunnel.open``, ``tunnel.send``, ``tunnel.close``, ``probe.played``, ``probe.failed``,
+``dropped``, ``bye``. Messages to it: ``endpoint``, ``refused``, ``lease`` (which page has
+the sound), ``tunnel.frames``, ``tunnel.closed``, ``probe``. All carry the page's id. Handlers only enqueue: they may run on a
 subshell's thread or while a cell waits.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import threading
 import uuid
@@ -24,14 +25,17 @@ import ipywidgets
 import traitlets as t
 from typing_extensions import override
 
-from rtnb.errors import ConfigError, RtnbError
+from rtnb.audio import pcm16_encode
+from rtnb.errors import ConfigError, RtnbError, TransportError
 from rtnb.portal import portal
+from rtnb.widgets.comm_routing import let_in_while_busy
 from rtnb.widgets.loader import bundle, stylesheet
 from rtnb.widgets.tunnel import Tunnel
 
 if TYPE_CHECKING:
-    import concurrent.futures
     from collections.abc import Callable
+
+    from rtnb.audio import Samples
 
 log = logging.getLogger("rtnb.widgets")
 
@@ -40,6 +44,10 @@ NO_PAGE = (
     "Notebook 7, or send a recorded clip with session.send_audio(clip)."
 )
 """What `AudioPort.message` says until a page has said hello."""
+
+
+PAGE_GONE = "the page with the sound is gone"
+"""Why a probe was not played."""
 
 
 class MediaEndpoint(Protocol):
@@ -113,7 +121,7 @@ class AudioPort(anywidget.AnyWidget):
     """
 
     _esm = bundle("audio_port.js")
-    _css = stylesheet("theme.css", "audio_port.css")
+    _css = stylesheet("theme.css", "meter.css", "audio_port.css")
 
     port_id = t.Unicode(read_only=True).tag(sync=True)
     mode = t.Enum(["hands-free", "push-to-talk"], "hands-free").tag(sync=True)
@@ -152,6 +160,8 @@ class AudioPort(anywidget.AnyWidget):
         self._lost: dict[str, int] = {}
         self._tunnel: Tunnel | None = None
         self._carrying: concurrent.futures.Future[None] | None = None
+        self._probe = 0
+        self._probes: dict[int, concurrent.futures.Future[int]] = {}
         self._lock = threading.Lock()
         super().__init__(source=source, **traits)
         self.on_msg(self._receive)
@@ -162,19 +172,15 @@ class AudioPort(anywidget.AnyWidget):
 
     @override
     def open(self) -> None:
-        """Open the comm, and let its messages in while a cell runs where that can be.
-
-        ipykernel 7.4 routes the messages of a widget to the main shell, which a running
-        cell keeps busy. This undoes it, as far as the kernel has that door.
-        """
+        """Open the comm, and let its messages in while a cell runs where that can be."""
         super().open()
-        if hasattr(self.comm, "_reply_subshell_for"):
-            self.comm._reply_subshell_for = _as_it_came  # noqa: SLF001
+        let_in_while_busy(self.comm)
 
     @override
     def close(self) -> None:
         """Take the port off the page and end its tunnel."""
         self._end_tunnel()
+        self._fail_probes(PAGE_GONE)
         super().close()
 
     # -- what the page says ----------------------------------------------------------
@@ -196,6 +202,10 @@ class AudioPort(anywidget.AnyWidget):
                 self._put(content.get("text"), buffers)
             case {"type": "tunnel.close", "page": self._leased}:
                 self._end_tunnel()
+            case {"type": "probe.played", "probe": int(number), "sample": int(sample)}:
+                self._settle_probe(number, sample)
+            case {"type": "probe.failed", "probe": int(number), "message": str(why)}:
+                self._settle_probe(number, TransportError(why))
             case {"type": "dropped", "page": str(page), "total": int(total)}:
                 self._count_lost(page, total)
             case _:
@@ -213,6 +223,7 @@ class AudioPort(anywidget.AnyWidget):
         if page == self._leased:
             self._end_tunnel()
             self._leased = ""
+            self._fail_probes(PAGE_GONE)
             with self.hold_sync():
                 self.state, self.transport, self.playing_item = "idle", "", ""
                 self.talking = False
@@ -221,12 +232,65 @@ class AudioPort(anywidget.AnyWidget):
         """That page has the sound now; the others let go of it."""
         if page != self._leased:
             self._leased = page
+            self._fail_probes(PAGE_GONE)
             self.send({"type": "lease", "page": page})
 
     def _count_lost(self, source: str, total: int) -> None:
         with self._lock:
             self._lost[source] = total
             self.dropped = sum(self._lost.values())
+
+    # -- probes ----------------------------------------------------------------------
+
+    def play_probe(self, samples: Samples) -> concurrent.futures.Future[int]:
+        """Play a short sound in the page that has the sound, beside any answer.
+
+        Parameters
+        ----------
+        samples : float32 array, shape (n,), n >= 1
+            24 kHz, in [-1, 1].
+
+        Returns
+        -------
+        Future of int
+            When the sound began: samples of the session's input audio before it, which
+            is what `Session.tap_input` counts in. It is known once the microphone has
+            sent as much. It fails with `TransportError` if the page cannot play it.
+
+        Raises
+        ------
+        TransportError
+            If no page has the sound: nobody has pressed Talk yet.
+
+        Notes
+        -----
+        The page knows both positions on one clock, that of its audio context. The delay
+        of the loudspeaker and of the microphone are not in it: they are the echo's.
+        """
+        if not self._leased:
+            raise TransportError("no page has the sound: press Talk once")
+        played: concurrent.futures.Future[int] = concurrent.futures.Future()
+        with self._lock:
+            self._probe += 1
+            number = self._probe
+            self._probes[number] = played
+        content = {"type": "probe", "page": self._leased, "probe": number}
+        self.send(content, buffers=[pcm16_encode(samples)])
+        return played
+
+    def _settle_probe(self, number: int, outcome: int | TransportError) -> None:
+        with self._lock:
+            played = self._probes.pop(number, None)
+        if played is None:
+            return
+        if isinstance(outcome, TransportError):
+            played.set_exception(outcome)
+        else:
+            played.set_result(outcome)
+
+    def _fail_probes(self, reason: str) -> None:
+        for number in list(self._probes):
+            self._settle_probe(number, TransportError(reason))
 
     # -- endpoints -------------------------------------------------------------------
 
@@ -302,8 +366,3 @@ class AudioPort(anywidget.AnyWidget):
             if self._carrying is not None:
                 self._carrying.cancel()
             self._carrying = None
-
-
-def _as_it_came(data: object, default: object) -> object:  # noqa: ARG001
-    """Route a comm message to the subshell that the front end asked for."""
-    return default

@@ -164,6 +164,25 @@ test("a press that ends before there is a line sends nothing at all", async () =
   assert.deepEqual(socket().texts.map(({ type }) => type), ["ready"]);
 });
 
+test("in push-to-talk one can talk without a press, and stop without a release", async () => {
+  const made = page({ mode: "push-to-talk" });
+  const starting = made.port.start({ hold: false });
+  await settle();
+  made.socket().says(HELLO);
+  await starting;
+  speak(made, 1000);
+  await made.port.stop();
+  assert.deepEqual(made.socket().texts.map(({ type }) => type), ["ready"]);
+  assert.deepEqual(received(made.socket()), [{ seq: 0, sample: 1000 }]);
+});
+
+test("a probe that cannot be played is answered with the reason", async () => {
+  const { model, port } = page();
+  model.hears({ type: "probe", page: port.page, probe: 3 }, [new DataView(new ArrayBuffer(2))]);
+  await settle();
+  assert.deepEqual(model.sent.at(-1), { type: "probe.failed", page: port.page, probe: 3, message: "the page gives no sound: press Talk" });
+});
+
 test("leaving push-to-talk gives the microphone back", async () => {
   const { env, model, port } = await talking({ mode: "push-to-talk" });
   await port.stop();

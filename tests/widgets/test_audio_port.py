@@ -6,11 +6,12 @@ import json
 import logging
 
 import ipywidgets
+import numpy as np
 import pytest
 import traitlets
 from websockets.asyncio.server import serve
 
-from rtnb.errors import SessionClosed
+from rtnb.errors import SessionClosed, TransportError
 from rtnb.portal import portal
 from rtnb.widgets import AudioPort
 from rtnb.widgets.audio_port import NO_PAGE
@@ -231,3 +232,43 @@ def test_a_frame_for_nobody_is_ignored(port, page):
     page.says("tunnel.send", b"late", tunnel=1)
     page.says("tunnel.send", b"of another page", tunnel=1, page="second")
     assert port.dropped == 0
+
+
+def test_a_probe_is_played_by_the_page_that_has_the_sound(port, page):
+    page.says("open", attempt=1)
+    page.hears_of("endpoint")
+    played = port.play_probe(np.array([0.5, -0.5], np.float32))
+    content, (pcm,) = page.hears_of("probe")
+    assert (content["page"], pcm) == ("page", b"\x00\x40\x00\xc0")
+    assert not played.done()
+    page.says("probe.played", probe=content["probe"], sample=4800)
+    page.says("probe.played", probe=content["probe"], sample=1)
+    assert played.result(WAIT_S) == 4800
+
+
+def test_a_probe_that_the_page_cannot_play_fails_with_its_reason(port, page):
+    page.says("open", attempt=1)
+    played = port.play_probe(np.zeros(1, np.float32))
+    content, _ = page.hears_of("probe")
+    page.says("probe.failed", probe=content["probe"], message="no sound")
+    with pytest.raises(TransportError, match="no sound"):
+        played.result(WAIT_S)
+
+
+@pytest.mark.parametrize("leave", ["bye", "another page", "close"])
+def test_a_probe_fails_when_its_page_is_gone(port, page, leave):
+    page.says("open", attempt=1)
+    played = port.play_probe(np.zeros(1, np.float32))
+    if leave == "bye":
+        page.says("bye")
+    elif leave == "close":
+        port.close()
+    else:
+        page.says("open", page="second", attempt=1)
+    with pytest.raises(TransportError, match="page with the sound is gone"):
+        played.result(WAIT_S)
+
+
+def test_without_a_page_no_probe_is_played(port):
+    with pytest.raises(TransportError, match="press Talk once"):
+        port.play_probe(np.zeros(1, np.float32))
