@@ -121,19 +121,20 @@ def best(
     if not 0 <= min_heard <= 1:
         raise ConfigError(f"min_heard is {min_heard}: give a share between 0 and 1")
     table = by_setting(frame)
+    table = table.assign(away=_from_defaults(table))
     hearing = table[(table["heard"] >= min_heard) & table["delay_ms"].notna()]
     if hearing.empty:
         raise ConfigError(_deaf(table, min_heard))
     rare = hearing[hearing["cut_ins_per_min"] <= max_cut_ins_per_min]
     if rare.empty:
-        nearest = _first(hearing, ("cut_ins_per_min", "delay_ms"))
+        nearest = _first(hearing, ("cut_ins_per_min", "delay_ms", "away"))
         raise ConfigError(
             f"no setting keeps to {max_cut_ins_per_min:g} cut-ins a minute; the nearest "
             f"is {_setting_of(nearest)} with {nearest['cut_ins_per_min']:.3g}: allow so "
             "many, or sweep a longer silence_duration_ms"
         )
     order = ("delay_ms", "cut_ins_per_min", "clipped_onset_ms", "away")
-    return _setting_of(_first(rare.assign(away=_from_defaults(rare)), order))
+    return _setting_of(_first(rare, order))
 
 
 def _deaf(table: pd.DataFrame, min_heard: float) -> str:
@@ -144,7 +145,7 @@ def _deaf(table: pd.DataFrame, min_heard: float) -> str:
             "in no setting a turn ended after speech: give audio with speech and some "
             "silence after it"
         )
-    nearest = _first(ended.assign(deaf=-ended["heard"]), ("deaf",))
+    nearest = _first(ended.assign(deaf=-ended["heard"]), ("deaf", "away"))
     return (
         f"no setting hears {min_heard:.0%} of the speech; the nearest is "
         f"{_setting_of(nearest)} with {nearest['heard']:.1%}: lower min_heard, or sweep "

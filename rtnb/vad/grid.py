@@ -1,7 +1,7 @@
 """All combinations of settings, and how each does on one recording.
 
 What settings share is computed once: all with one threshold share the pauses, all with
-one threshold and one silence share the turns.
+one threshold and one silence share the turns, but for how far back their audio reaches.
 """
 
 from __future__ import annotations
@@ -119,6 +119,10 @@ def _score_prefixes(
     scorer: Scorer, pauses: Pauses, law: Law, grid: Grid
 ) -> list[tuple[float, ...]]:
     turns = pauses.turns(law)
-    shared = (*scorer.timing(turns), *scorer.detection(turns))
+    timing = None if scorer.labelled else scorer.timing(turns)
+    detection = scorer.detection(turns)
     prefixed = (turns.with_prefix(prefix) for prefix in grid.prefix_padding_ms)
-    return [(*shared, *scorer.coverage(each)) for each in prefixed]
+    return [
+        (*(timing or scorer.timing(each)), *detection, *scorer.coverage(each))
+        for each in prefixed
+    ]

@@ -65,7 +65,7 @@ CUT_IN_MS: Final = 1000
 
 
 class Timing(NamedTuple):
-    """When turns ended: what does not hang on the prefix.
+    """When turns ended.
 
     Parameters
     ----------
@@ -217,6 +217,11 @@ class Scorer:
         )
 
     @property
+    def labelled(self) -> bool:
+        """Whether labels say where the speech is."""
+        return isinstance(self._truth, _Labels)
+
+    @property
     def speech_s(self) -> float:
         """Speech in all, in seconds."""
         return self._truth.total_ms / 1000
@@ -232,7 +237,7 @@ class Scorer:
         Returns
         -------
         Timing
-            The same for every prefix.
+            Without labels the same for every prefix.
         """
         ended = np.flatnonzero(turns.stopped_hop >= 0)
         stopped_ms = (turns.stopped_hop[ended] + 1) * turns.hop_ms

@@ -85,6 +85,8 @@ def sweep(
         If a setting, a label, a name or the model cannot be, or no file could be used.
     AudioFormatError, OSError
         If there is but one clip and it cannot be used.
+    EngineError
+        If the processes that listen are lost.
 
     Notes
     -----

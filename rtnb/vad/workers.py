@@ -9,7 +9,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rtnb.audio import Clip
 from rtnb.audio.files import duration_of
-from rtnb.errors import AudioFormatError
+from rtnb.errors import AudioFormatError, EngineError
 from rtnb.vad.grid import measure
 from rtnb.vad.probability import SpeechProbability, speech_probability
 from rtnb.vad.progress import new_bar, progress
@@ -187,6 +193,11 @@ def run_all(tasks: Sequence[Task], executor: Executor | None) -> list[Outcome]:
     -------
     list of Outcome
         One for each task, in their order.
+
+    Raises
+    ------
+    EngineError
+        If the processes are lost.
     """
     if executor is not None:
         return _gather(tasks, executor)
@@ -274,5 +285,11 @@ def _outcome_of(future: Future[Outcome], task: Task) -> Outcome:
     """What came back; a task that never ran or was lost has failed too."""
     try:
         return future.result()
+    except BrokenExecutor as error:
+        raise EngineError(
+            "a process that listened ended before its work: in a script, call sweep "
+            'below `if __name__ == "__main__":`; or there was not enough memory: give '
+            "an executor with fewer processes"
+        ) from error
     except Exception as error:  # noqa: BLE001 - whatever an executor may raise
         return _failure(task, error)

@@ -165,16 +165,6 @@ def test_nothing_found_and_nothing_labelled():
     assert tuple(neither.detection) == (1.0, 1.0, 1.0, 0.0)
 
 
-def test_the_last_hops_of_a_long_day_are_counted():
-    p = np.zeros(100 * 112_500, np.float32)
-    p[-100:-50] = 1.0
-    probability = SpeechProbability(p)
-    found = score(find_turns(probability, ServerVad()), probability)
-    assert found.timing.delay_ms == 224
-    assert found.timing.cut_ins == 0
-    assert found.coverage.heard == 1
-
-
 def plain_score(probability, turns, labels):
     """The definitions, one turn and one label at a time, on a grid of milliseconds."""
     ends = [t for t in turns if t.stopped_hop is not None]
