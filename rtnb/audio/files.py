@@ -157,24 +157,30 @@ def _forward_reader() -> Any:
 
 def _check_whole(stream: BinaryIO, path: str | Path) -> None:
     """Refuse a WAV file whose data is longer than the file; libsndfile does not."""
-    size = stream.seek(0, SEEK_END)
+    head = stream.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        announced = _length_of_data(stream)
+        here = stream.tell()
+        left = stream.seek(0, SEEK_END) - here
+        if left < announced < _UNKNOWN_LENGTH:
+            raise _cut_off(path, max(0, left) / announced)
     stream.seek(0)
-    if (head := stream.read(12))[:4] == b"RIFF" and head[8:] == b"WAVE":
-        while len(chunk := stream.read(8)) == 8:  # noqa: PLR2004 - name and size
-            length = int.from_bytes(chunk[4:], "little")
-            left = size - stream.tell()
-            if chunk[:4] == b"data":
-                if left < length < _UNKNOWN_LENGTH:
-                    raise _cut_off(path, left / length)
-                break
-            stream.seek(length + length % 2, SEEK_CUR)
-    stream.seek(0)
+
+
+def _length_of_data(stream: BinaryIO) -> int:
+    """Go to the data of a WAV file; the bytes that it is said to have, 1 if none."""
+    while len(chunk := stream.read(8)) == 8:  # noqa: PLR2004 - name and length
+        length = int.from_bytes(chunk[4:], "little")
+        if chunk[:4] == b"data":
+            return length
+        stream.seek(length + length % 2, SEEK_CUR)
+    return 1
 
 
 def _cut_off(path: str | Path, share: float) -> AudioFormatError:
     return AudioFormatError(
-        f"{path} was cut off: {share:.1%} of the sound that its header announces is "
-        "there; copy it again, or write what there is anew with another program"
+        f"{path} was cut off: {int(1000 * share) / 10} % of the sound that its header "
+        "announces is there; copy it again, or write what there is anew with another program"
     )
 
 

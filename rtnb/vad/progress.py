@@ -101,8 +101,9 @@ def new_bar(total_s: float, *, unit: str = "s") -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm warns where ipywidgets is missing
         from tqdm.auto import tqdm
+    kind: Any = tqdm
 
-    class Bar(tqdm):  # type: ignore[misc]  # has no types
+    class Bar(kind):  # type: ignore[misc]  # known when it runs
         monitor_interval = 0  # no thread that watches over it
 
     Bar.set_lock(threading.RLock())  # nor a lock between processes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtnb.audio import Clip
+from rtnb.audio import Clip, files
 from rtnb.errors import AudioFormatError, MissingExtra
 
 
@@ -73,6 +73,78 @@ class TestFiles:
         soundfile.write(path, 3 * tone(), 24_000, subtype="FLOAT")
         with pytest.raises(AudioFormatError, match=r"reach 1\.5"):
             Clip.from_file(path)
+
+    @pytest.mark.parametrize("samples", [1, 777, 2_400, 2_401])
+    @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+    def test_pieces_together_are_the_file(self, tmp_path, suffix, samples):
+        path = tmp_path / f"noise.{suffix}"
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2_400, 2))
+        soundfile.write(path, noise, 24_000)
+        pieces = [*Clip.pieces_of(path, samples=samples)]
+        joined = np.concatenate([piece.samples for piece in pieces])
+        assert np.array_equal(joined, Clip.from_file(path).samples)
+        assert {len(piece) for piece in pieces[:-1]} <= {samples}
+        assert pieces[0].sample_rate == 24_000
+
+    def test_an_empty_file_is_one_empty_piece(self, tmp_path):
+        path = tmp_path / "empty.wav"
+        soundfile.write(path, tone(0.0), 24_000)
+        assert [len(piece) for piece in Clip.pieces_of(path)] == [0]
+        assert len(Clip.from_file(path)) == 0
+
+    def test_pieces_of_nothing_are_refused(self, tmp_path):
+        with pytest.raises(AudioFormatError, match="pieces of 0 samples cannot be"):
+            next(Clip.pieces_of(tmp_path / "any.wav", samples=0))
+
+    def test_a_length_is_read_from_the_header(self, tmp_path):
+        path = tmp_path / "tone.flac"
+        Clip(tone(0.25), 24_000).save(path)
+        assert files.duration_of(path) == 0.25
+
+    def test_a_wav_file_cut_off_anywhere_is_refused(self, tmp_path):
+        path = tmp_path / "cut.wav"
+        Clip(tone(0.005), 24_000).save(path)
+        data = path.read_bytes()
+        for length in range(len(data)):
+            path.write_bytes(data[:length])
+            with pytest.raises(AudioFormatError, match=r"was cut off|cannot be read"):
+                Clip.from_file(path)
+
+    def test_what_follows_the_sound_may_be_cut_off(self, tmp_path):
+        path = tmp_path / "note.wav"
+        Clip(tone(), 24_000).save(path)
+        path.write_bytes(path.read_bytes() + b"LIST\x40\0\0\0INFO")
+        assert len(Clip.from_file(path)) == 2_400
+
+    def test_what_precedes_the_sound_is_passed_over(self, tmp_path):
+        path = tmp_path / "note.wav"
+        Clip(tone(), 24_000).save(path)
+        data = path.read_bytes()
+        at = data.index(b"data")
+        path.write_bytes(data[:at] + b"note\x03\0\0\0abc\0" + data[at:-2])
+        with pytest.raises(AudioFormatError, match=r"was cut off: 99\.9 %"):
+            Clip.from_file(path)
+
+    @pytest.mark.parametrize("length", [b"\xff\xff\xff\xff", b"\0\0\xff\x7f"])
+    def test_a_wav_file_of_unknown_length_is_read_to_its_end(self, tmp_path, length):
+        path = tmp_path / "pipe.wav"
+        Clip(tone(), 24_000).save(path)
+        data = path.read_bytes()
+        at = data.index(b"data") + 4
+        path.write_bytes(data[:at] + length + data[at + 4 :])
+        assert len(Clip.from_file(path)) == 2_400
+
+    @pytest.mark.parametrize("suffix", ["flac", "mp3"])
+    def test_a_compressed_file_that_was_cut_off_is_refused(self, tmp_path, suffix):
+        path = tmp_path / f"cut.{suffix}"
+        soundfile.write(path, tone(2.0), 24_000)
+        path.write_bytes(path.read_bytes()[:-1_500])
+        with pytest.raises(AudioFormatError, match=r"was cut off|cannot be read"):
+            Clip.from_file(path)
+
+    def test_a_folder_is_refused(self, tmp_path):
+        with pytest.raises(AudioFormatError, match="is a folder: give a sound file"):
+            Clip.from_file(tmp_path)
 
     def test_what_is_not_audio_is_refused(self, tmp_path):
         path = tmp_path / "notes.wav"
