@@ -290,7 +290,8 @@ def insert_silences(
     pause = np.zeros(round(ms * clip.sample_rate / 1000))
     words = np.split(clip.samples * _fades(clip, cuts), cuts)
     pieces = [piece for word in words for piece in (pause, word)][1:]
-    note = f"inserted {ms} ms of silence at {len(cuts)} gaps"
+    gaps = "1 gap" if len(cuts) == 1 else f"{len(cuts)} gaps"
+    note = f"inserted {ms} ms of silence at {gaps}"
     return _made_of(clip, np.concatenate(pieces), note)
 
 
