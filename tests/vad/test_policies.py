@@ -1,10 +1,7 @@
 """Turns as arrays: by the law, by Silero's own loop, and as Azure was seen to do."""
 
-import importlib.util
 import itertools
 import math
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ from hypothesis import strategies as st
 from rtnb.errors import ConfigError
 from rtnb.vad import Policy, SemanticVad, ServerVad, SpeechProbability, segment
 from rtnb.vad.policies import Turns, find_turns
+from tests.vad.makers import load_loop
 
 THRESHOLDS = (0.05, 0.3, 0.5, 0.7, 0.9)
 NEG_THRESHOLDS = (None, 0.02, 0.25)
@@ -51,30 +49,13 @@ def policy(setting):
 
 @pytest.fixture(scope="module")
 def makers_segments(silero_onnx):
-    """The makers' own loop: a trace and a policy in, marks in milliseconds out.
-
-    Their file wants torch, of which the loop uses nothing.
-    """
-    torch = types.ModuleType("torch")
-    torch.no_grad = lambda: lambda function: function
-    torch.device = lambda name: name
-    torch.Tensor = object
-    source = silero_onnx.parent.parent / "utils_vad.py"
-    if not source.is_file():
-        pytest.skip(f"{source} is not there: unpack the whole of silero-vad's wheel")
-    spec = importlib.util.spec_from_file_location("silero_utils_vad", source)
-    module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get("torch")
-    sys.modules["torch"] = torch
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        del sys.modules["torch"]
-        if before is not None:
-            sys.modules["torch"] = before
+    """The makers' own loop: a trace and a policy in, marks in milliseconds out."""
+    if not (silero_onnx.parent.parent / "utils_vad.py").is_file():
+        pytest.skip("utils_vad.py is missing: unpack the whole of silero-vad's wheel")
+    loop = load_loop(silero_onnx)
 
     def segments(probability, policy):
-        found = module.get_speech_timestamps_from_probs(
+        found = loop(
             probability.p.tolist(),
             threshold=policy.threshold,
             neg_threshold=policy.neg_threshold,
