@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -150,8 +150,8 @@ class FunctionVad:
     """
 
     function: SpeechFunction
-    hop: int = HOP
-    sample_rate: int = SAMPLE_RATE
+    hop: ClassVar[int] = HOP
+    sample_rate: ClassVar[int] = SAMPLE_RATE
 
     @property
     def name(self) -> str:

@@ -133,4 +133,9 @@ def going_wrong(session: Session) -> None:
 
 def seeing(clip: Clip) -> None:
     probability = rtnb.vad.speech_probability(clip)
+    rtnb.vad.speech_probability("talk.wav", "energy", on_progress=print, cache=False)
+    rtnb.vad.speech_probability(clip, lambda hop: float(abs(hop).max()))
+    rtnb.vad.SpeechProbability.from_array([0.1, 0.9], hop=160)
+    noisy = rtnb.vad.add_noise(clip, 10.0, 0, color="pink")
+    rtnb.vad.change_gain(rtnb.vad.telephone(noisy), [(0.0, -6.0)])
     rtnb.vad.segment(probability, ServerVad(threshold=0.7))
