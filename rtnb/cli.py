@@ -4,13 +4,15 @@ A subcommand imports its module when it is called, so ``rtnb --help`` stays quic
 a missing extra is noticed only by those who need it. What a command has to say goes to
 standard output, what went wrong to standard error in one line. The exit code is 0 for
 success, 1 for an error of ours or of the system, 2 for a command line that cannot be
-understood and 130 after Ctrl-C.
+understood, 130 after Ctrl-C and 141 where whoever reads the output has gone.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -18,12 +20,21 @@ from typing import TYPE_CHECKING
 from rtnb.errors import ConfigError, RtnbError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    _Number = TypeVar("_Number", int, float)
 
 _LAST_PORT = 0xFFFF
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+PIPE_CLOSED = 141
+"""Exit code where standard output was closed early: 128 + SIGPIPE."""
+
+VAD_FORMATS = ("table", "csv", "json", "audacity", "rttm", "textgrid", "vtt")
+"""What ``rtnb vad`` writes; `rtnb.vad.command` knows how."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_lab(commands)
     _add_serve(commands)
     _add_demo(commands)
+    _add_vad(commands)
     _add_doctor(commands)
     return parser
 
@@ -187,6 +199,66 @@ def _add_doctor(commands: _Commands) -> None:
     doctor.set_defaults(run=_doctor)
 
 
+def _add_vad(commands: _Commands) -> None:
+    vad = _command(
+        commands,
+        "vad",
+        "find the turns of sound files, or sweep settings over them",
+        "A file that cannot be used is named on standard error and the exit code is 1; "
+        "the others are done all the same.",
+    )
+    vad.add_argument(
+        "files", nargs="+", metavar="FILE", help="a sound file; - is standard input"
+    )
+    for name, read, what in (
+        ("threshold", _numbers(float), "speech begins at this probability"),
+        ("silence", _numbers(int), "whole ms of quiet that end a turn"),
+        ("prefix", _numbers(int), "whole ms of audio kept from before the speech"),
+    ):
+        vad.add_argument(
+            f"--{name}",
+            type=read,
+            default=(),
+            metavar="N[,N...]",
+            help=f"{what}; several with --sweep",
+        )
+    vad.add_argument(
+        "--model",
+        default="silero",
+        metavar="NAME",
+        help="silero, energy, webrtc or silero-onnx:PATH (default: %(default)s)",
+    )
+    vad.add_argument(
+        "--format",
+        choices=VAD_FORMATS,
+        default="table",
+        help="default: %(default)s; json is one object a line",
+    )
+    vad.add_argument(
+        "--out",
+        default="-",
+        metavar="DIR",
+        help="a folder for one file each (default: -, standard output)",
+    )
+    vad.add_argument(
+        "--sweep",
+        action="store_true",
+        help="try every combination: turns, cut-ins and delay of each",
+    )
+    vad.add_argument(
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help="processes that listen (default: as many as are worth it)",
+    )
+    vad.add_argument(
+        "--labels",
+        metavar="PATH",
+        help="a file of labels to compare with, or a folder with one for each FILE",
+    )
+    vad.set_defaults(run=_vad)
+
+
 def _lab(arguments: argparse.Namespace) -> int:
     from rtnb import lab
 
@@ -226,6 +298,28 @@ def _demo(arguments: argparse.Namespace) -> int:
     return demo.main(arguments.clip, out=arguments.out, realtime=not arguments.fast)
 
 
+def _vad(arguments: argparse.Namespace) -> int:
+    from rtnb.vad import command
+
+    asked = vars(arguments).copy()
+    asked.pop("run")
+    order = command.Order(**asked | {"files": tuple(asked["files"])})
+    if isinstance(sys.stdout, io.TextIOWrapper):  # for any locale and any file's name
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    try:
+        code = command.run(
+            order,
+            stdin=sys.stdin.buffer,
+            stdout=sys.stdout,
+            complain=lambda sentence: print(f"rtnb: {sentence}", file=sys.stderr),
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has enough; nor is there a last flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    return code
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from rtnb import doctor
 
@@ -239,3 +333,23 @@ def _port(text: str) -> int:
         message = f"{text!r} is no port: a whole number from 0 to {_LAST_PORT}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        message = f"{text!r} is no number of processes: a whole number from 1"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _numbers(kind: Callable[[str], _Number]) -> Callable[[str], tuple[_Number, ...]]:
+    """What reads one number or several with commas between them."""
+
+    def read(text: str) -> tuple[_Number, ...]:
+        try:
+            return tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            message = f"{text!r}: give a number, or several with commas between them"
+            raise argparse.ArgumentTypeError(message) from None
+
+    return read

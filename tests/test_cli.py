@@ -26,7 +26,7 @@ def test_help_names_every_command(capsys):
         cli.main(["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    for command in ("lab", "serve", "demo", "doctor"):
+    for command in ("lab", "serve", "demo", "vad", "doctor"):
         assert f"    {command} " in said
 
 

@@ -17,17 +17,20 @@ from __future__ import annotations
 import csv
 import html
 import io
+import os
 import re
+import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from rtnb.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
     from rtnb.vad.labels import Label
@@ -56,7 +59,7 @@ class LabelFile:
     Parameters
     ----------
     suffix : str
-        How its files' names end, in small letters.
+        How its files' names end.
     read : callable
         Takes a path, gives the rows in the order of the file. ValueError if it is not
         of this format.
@@ -75,6 +78,42 @@ class LabelFile:
     has_text: bool = True
     has_tier: bool = True
     decimals: int = DECIMALS
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    target : Path
+        The file; what was there before stays until the end.
+
+    Yields
+    ------
+    Path
+        An empty file in the same folder, to be written; unless something is raised, it
+        takes the place of the other, whose mode it gets.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        draft.chmod(_usual_mode(target))
+        draft.replace(target)
+    finally:
+        with suppress(FileNotFoundError):
+            draft.unlink()
+
+
+def _usual_mode(target: Path) -> int:
+    """Mode of the file that is there, or of a new one."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _text(path: Path) -> str:
@@ -386,7 +425,7 @@ FORMATS: Final[dict[LabelFormat, LabelFile]] = {
     "audacity": LabelFile(".txt", _read_audacity, _write_audacity, has_tier=False),
     "csv": LabelFile(".csv", _read_csv, _write_csv),
     "rttm": LabelFile(".rttm", _read_rttm, _write_rttm, has_text=False),
-    "textgrid": LabelFile(".textgrid", _read_textgrid, _write_textgrid),
+    "textgrid": LabelFile(".TextGrid", _read_textgrid, _write_textgrid),
     "vtt": LabelFile(".vtt", _read_vtt, _write_vtt, decimals=3),
 }
 """The formats by their names."""

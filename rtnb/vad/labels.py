@@ -20,10 +20,7 @@ back is refused.
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +29,13 @@ from typing import TYPE_CHECKING, Self, overload
 from typing_extensions import override
 
 from rtnb.errors import ConfigError
-from rtnb.vad.label_files import DECIMALS, FORMATS, check_columns, column
+from rtnb.vad.label_files import (
+    DECIMALS,
+    FORMATS,
+    check_columns,
+    column,
+    replacing,
+)
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -227,16 +230,8 @@ class Labels(Sequence[Label]):
         """
         target = Path(path)
         chosen = _chosen(target, format)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        os.close(handle)
-        draft = Path(name)
-        try:
+        with replacing(target) as draft:
             _write(self, draft, chosen, recording=target.stem)
-            draft.chmod(_usual_mode(target))
-            draft.replace(target)
-        finally:
-            with suppress(FileNotFoundError):
-                draft.unlink()
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Self:
@@ -336,7 +331,9 @@ def _chosen(path: Path, name: LabelFormat | None) -> LabelFormat:
             f"format is {name!r}, but there are only {', '.join(FORMATS)}"
         )
     for known, file in FORMATS.items():
-        if known == name or (name is None and path.suffix.lower() == file.suffix):
+        if known == name or (
+            name is None and path.suffix.lower() == file.suffix.lower()
+        ):
             return known
     suffixes = ", ".join(file.suffix for file in FORMATS.values())
     raise ConfigError(
@@ -412,12 +409,3 @@ def _held(label: Label, file: LabelFile) -> Label:
         label.text if file.has_text else "",
         label.tier if file.has_tier else "",
     )
-
-
-def _usual_mode(target: Path) -> int:
-    """Mode of the file that is there, or of a new one."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
