@@ -7,6 +7,7 @@ its beginning too, and times are seconds since the recording began.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,20 +21,25 @@ from typing_extensions import override
 from rtnb.audio import Clip
 from rtnb.errors import ProtocolError
 from rtnb.protocol import events as ev
-from rtnb.protocol.client import ClientMachine, Mark
+from rtnb.protocol.client import ClientMachine
 from rtnb.protocol.codec import decode_client, encode
 from rtnb.protocol.formats import SAMPLE_RATE
 from rtnb.recording import folder as on_disk
 from rtnb.recording import page, wave_file
 from rtnb.recording.folder import AudioRef, Direction, Line, Manifest
-from rtnb.recording.turns import Detection, RecordedTurn, Story, tell
+from rtnb.recording.simulation import SAMPLES_PER_HOP, hops_heard
+from rtnb.recording.turns import Detection, RecordedTurn, Step, Story, mark_of, ms, tell
+from rtnb.vad import SpeechProbability, speech_probability
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from rtnb.protocol.client import ClientEvent
+    from rtnb.protocol.client import ClientEvent, Mark
+    from rtnb.recording.counterfactual import Counterfactual
+    from rtnb.recording.replica import ReplicaReport
     from rtnb.usage import Cost, LedgerRow, Usage
+    from rtnb.vad import Policy, SemanticVad, ServerVad
 
 _LINE = msgspec.json.Decoder(Line)
 
@@ -89,6 +95,9 @@ class Recording:
         All events in the order in which they were recorded.
     notes : tuple of str
         What is missing or was damaged.
+    exact : bool
+        Whether the session sent all audio itself, so that whatever it sent has its
+        exact place in it; the microphone of a page has not.
 
     Raises
     ------
@@ -116,7 +125,8 @@ class Recording:
         self._machine.receive(encode(opening), 0.0)
         self._found: list[str] = []
         lines = list(self._read_lines())
-        self._ours = all(line.heard <= line.appended for line in lines)
+        self.exact = all(line.heard <= line.appended for line in lines)
+        self._heard = [(line.heard, line.t) for line in lines]
         self.events: tuple[RecordedEvent, ...] = tuple(self._read_events(lines))
         self.notes: tuple[str, ...] = tuple(self._faults())
 
@@ -144,7 +154,7 @@ class Recording:
                 self._found.append(f"event {number} cannot be read: {error}")
                 continue
             position = line.heard
-            if line.direction == "sent" and self._ours:
+            if line.direction == "sent" and self.exact:
                 position = line.audio.start if line.audio else line.appended
             yield RecordedEvent(line.t, line.direction, event, position, line.audio)
 
@@ -225,7 +235,7 @@ class Recording:
             opening=getattr(opening, "session", None),
             first_sample=self.first_sample,
             end=self.end,
-            exact=self._ours,
+            exact=self.exact,
         )
 
     @cached_property
@@ -244,7 +254,7 @@ class Recording:
     @cached_property
     def marks(self) -> tuple[Mark, ...]:
         """What the server's turn detector said, in order."""
-        return tuple(filter(None, map(_mark, self.events)))
+        return tuple(filter(None, map(mark_of, self.events)))
 
     @cached_property
     def turns(self) -> tuple[RecordedTurn, ...]:
@@ -300,6 +310,95 @@ class Recording:
     def cost(self) -> Cost:
         """Cost of all responses and transcriptions, see also `billed`."""
         return self._machine.ledger.cost
+
+    # -- what could have been ----------------------------------------------------------
+
+    @property
+    def start_ms(self) -> int:
+        """Where in the session's input audio the recording begins."""
+        return ms(self.first_sample)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What acted on the turn detector, and where: settings, commits and clears."""
+        return tuple(self._story.steps)
+
+    def left_after(self, position: int) -> float:
+        """Seconds that were still recorded after the audio up to a position was heard."""
+        last = max((t for _, t in self._heard), default=0.0)
+        reached = (t for heard, t in self._heard if heard >= position)
+        return last - next(reached, last)
+
+    @cached_property
+    def probability(self) -> SpeechProbability:
+        """Speech probability by Silero 6.2, from the beginning of the session on.
+
+        One value for each hop that the server had heard; 0 where nothing was recorded.
+        """
+        first_hop = -(-self.first_sample // SAMPLES_PER_HOP)
+        hops = hops_heard(self.end) - first_hop
+        if hops < 1:
+            return SpeechProbability.from_array(np.zeros(max(0, first_hop)))
+        found = speech_probability(self._sound(first_hop))
+        p = np.concatenate((np.zeros(first_hop, np.float32), found.p[:hops]))
+        return dataclasses.replace(found, p=p)
+
+    def _sound(self, first_hop: int) -> Recording | Clip:
+        """What is to be heard, from the start of a hop on."""
+        skipped = first_hop * SAMPLES_PER_HOP - self.first_sample
+        if not skipped:
+            return self
+        samples = wave_file.read(self.microphone, skipped)
+        return Clip(samples, self.manifest.sample_rate)
+
+    def replay_turns(
+        self, settings: ServerVad | SemanticVad | Policy
+    ) -> Counterfactual:
+        """Find the turns that other settings would have made.
+
+        Parameters
+        ----------
+        settings : ServerVad, SemanticVad or Policy
+            In the place of whatever was in force, wherever turn detection was on.
+
+        Returns
+        -------
+        Counterfactual
+            Those turns beside the ones that were sent: the same, moved, split, merged,
+            lost or new; what that does to delay, cut-ins, tokens and dollars.
+
+        Raises
+        ------
+        ConfigError
+            If the settings are of another kind.
+
+        Notes
+        -----
+        The turn detector of this package is given the recording's speech probability.
+        Commits and clears by hand act where they did, and while turn detection was off
+        it stays off. The first call listens to the recording, which is kept.
+        """
+        from rtnb.recording.counterfactual import replay
+
+        return replay(self, settings)
+
+    def check_replica(self) -> ReplicaReport:
+        """Compare the server's marks with those that the law of this package expects.
+
+        Returns
+        -------
+        ReplicaReport
+            Every mark beside the expected one, and how near the probability came to
+            the level that decided.
+
+        Notes
+        -----
+        The settings in force at each point count. Marks under ``semantic_vad`` are not
+        checked, since its law is not known.
+        """
+        from rtnb.recording.replica import check
+
+        return check(self)
 
     # -- being shown -------------------------------------------------------------------
 
@@ -361,13 +460,3 @@ class _Answers(Mapping[str, Clip]):
     @override
     def __repr__(self) -> str:
         return f"<{len(self)} answers: {', '.join(self._places)}>"
-
-
-def _mark(recorded: RecordedEvent) -> Mark | None:
-    match recorded.event:
-        case ev.InputAudioBufferSpeechStarted(audio_start_ms=ms, item_id=item_id):
-            return Mark("speech_started", ms, item_id, recorded.t)
-        case ev.InputAudioBufferSpeechStopped(audio_end_ms=ms, item_id=item_id):
-            return Mark("speech_stopped", ms, item_id, recorded.t)
-        case _:
-            return None

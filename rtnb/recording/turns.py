@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from msgspec import UNSET
 
 from rtnb.protocol import events as ev
+from rtnb.protocol.client import Mark
 from rtnb.protocol.formats import SAMPLE_RATE
 from rtnb.usage import Cost, Usage
 from rtnb.vad import SERVER_VAD_DEFAULTS, SemanticVad, ServerVad
@@ -260,6 +261,17 @@ class _Teller:
         self._story.spans.append(_Span(item_id, start_ms, end_ms, ended))
         self._buffer_ms = end_ms
         self._owner = len(self._story.spans) - 1
+
+
+def mark_of(recorded: RecordedEvent) -> Mark | None:
+    """What an event says of the turn detector, if it does."""
+    match recorded.event:
+        case ev.InputAudioBufferSpeechStarted(audio_start_ms=at, item_id=item_id):
+            return Mark("speech_started", at, item_id, recorded.t)
+        case ev.InputAudioBufferSpeechStopped(audio_end_ms=at, item_id=item_id):
+            return Mark("speech_stopped", at, item_id, recorded.t)
+        case _:
+            return None
 
 
 def ms(position: int) -> int:

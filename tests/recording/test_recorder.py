@@ -26,11 +26,6 @@ def sound(*values):
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "take-1"
-
-
-@pytest.fixture
 def alone(path):
     """A recorder without a session."""
     ticks = iter(range(1000, 2000))
