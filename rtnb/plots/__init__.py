@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rtnb.plots.calibration import plot_noise_floor
 from rtnb.plots.sound import plot_activity, plot_probabilities, plot_waveform
+from rtnb.plots.sweep import plot_robustness, plot_sweep
 from rtnb.plots.turns import plot_cost, plot_latency, plot_tokens
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "plot_latency",
     "plot_noise_floor",
     "plot_probabilities",
+    "plot_robustness",
+    "plot_sweep",
     "plot_tokens",
     "plot_waveform",
 ]
