@@ -30,8 +30,8 @@ export function layOut({ centres, levels, noise, speech, hum }) {
     y: y(levels[i]),
     height: y(low) - y(levels[i]),
   }));
-  const lines = [{ kind: "noise", label: `noise ${Math.round(noise)}`, y: y(noise) }];
-  if (speech !== null) lines.push({ kind: "speech", label: `speech ${Math.round(speech)}`, y: y(speech) });
+  const lines = [{ kind: "noise", label: `noise ${minus(noise)}`, y: y(noise) }];
+  if (speech !== null) lines.push({ kind: "speech", label: `speech ${minus(speech)}`, y: y(speech) });
   const frequencies = OCTAVES.filter((hertz) => hertz > first && hertz < last);
   const count = (high - low) / STEP_DB;
   return {
@@ -39,8 +39,13 @@ export function layOut({ centres, levels, noise, speech, hum }) {
     lines: spread(lines),
     hum: hum && hum >= first ? { x: x(hum), label: `hum ${hum} Hz` } : null,
     frequencies: frequencies.map((hertz) => ({ x: x(hertz), label: hertz < 1000 ? `${hertz}` : `${hertz / 1000}k` })),
-    levels: Array.from({ length: count + 1 }, (_, i) => ({ y: y(low + STEP_DB * i), label: `${low + STEP_DB * i}` })),
+    levels: Array.from({ length: count + 1 }, (_, i) => ({ y: y(low + STEP_DB * i), label: minus(low + STEP_DB * i) })),
   };
+}
+
+/** @param {number} level as it is written */
+function minus(level) {
+  return String(Math.round(level)).replace("-", "−");
 }
 
 /**

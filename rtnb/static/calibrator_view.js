@@ -7,7 +7,7 @@ import { drawLevel, levelMeter } from "./meter.js";
 import { LEVEL_FLOOR } from "./pcm.js";
 
 /** @type {import("./calibrator_words.js").Action[]} */
-const ACTIONS = ["start", "apply", "next", "again", "discard", "cancel"];
+const ACTIONS = ["apply", "next", "again", "cancel", "discard", "start"];
 
 /**
  * @param {import("./calibrator_guide.js").CalibratorGuide} guide
@@ -68,33 +68,33 @@ function build(el) {
 function draw(parts, guide) {
   const { model, step } = guide;
   const result = model.get("result");
-  const { text, actions } = wordsOf(step, result, model.get("sentence"));
+  const { text, actions, meant } = wordsOf(step, result, model.get("sentence"));
   const focused = parts.root.contains(document.activeElement);
   mark(parts.root, "data-step", step);
   write(parts.words, text);
   write(parts.message, guide.message);
   mark(parts.message, "hidden", guide.message ? null : "");
-  drawButtons(parts.buttons, actions, guide.starting);
+  drawButtons(parts.buttons, actions, meant, guide.starting);
   drawProgress(parts, guide);
   if (parts.shown !== result) drawResult(parts.result, result);
   parts.shown = result;
-  if (focused) keepFocus(parts, Object.keys(actions));
+  if (focused) keepFocus(parts, meant ?? Object.keys(actions)[0]);
 }
 
 /**
  * @param {Record<string, HTMLButtonElement>} buttons
  * @param {Record<string, string>} labels
+ * @param {string | undefined} meant
  * @param {boolean} starting
  */
-function drawButtons(buttons, labels, starting) {
-  const [first] = Object.keys(labels);
+function drawButtons(buttons, labels, meant, starting) {
   for (const [action, made] of Object.entries(buttons)) {
     const label = labels[action];
     mark(made, "hidden", label ? null : "");
-    mark(made, "data-first", action === first ? "" : null);
+    mark(made, "data-meant", action === meant ? "" : null);
     if (label) write(made, label);
   }
-  mark(buttons.start, "disabled", starting ? "" : null);
+  mark(buttons.start, "aria-disabled", starting ? "true" : null);
 }
 
 /**
@@ -107,18 +107,32 @@ function drawProgress({ progress, left, track }, guide) {
   mark(progress, "hidden", timed ? null : "");
   write(left, `${seconds} s`);
   const bar = /** @type {HTMLElement} */ (track.firstElementChild);
-  bar.style.width = `${guide.seconds ? (100 * seconds) / guide.seconds : 0}%`;
+  const width = (/** @type {number} */ rest) => `${guide.seconds ? (100 * Math.max(0, rest)) / guide.seconds : 0}%`;
+  if (seconds === guide.seconds) restart(bar, width(seconds));
+  bar.style.width = width(seconds - 1);
 }
 
 /**
- * Where the focus was on what is hidden now, it goes to what is meant next, or to the words.
- * @param {ReturnType<typeof build>} parts
- * @param {string[]} actions
+ * Be so wide at once, and from there on move.
+ * @param {HTMLElement} bar
+ * @param {string} width
  */
-function keepFocus({ root, words, buttons }, actions) {
+function restart(bar, width) {
+  bar.style.transition = "none";
+  bar.style.width = width;
+  bar.getBoundingClientRect();
+  bar.style.transition = "";
+}
+
+/**
+ * Where the focus was on what is hidden now, it goes to what comes next, or to the words.
+ * @param {ReturnType<typeof build>} parts
+ * @param {string | undefined} next
+ */
+function keepFocus({ root, words, buttons }, next) {
   const active = document.activeElement;
-  const lost = !root.contains(active) || (active instanceof HTMLButtonElement && (active.hidden || active.disabled));
-  if (lost) (buttons[actions[0]] ?? words).focus();
+  const lost = !root.contains(active) || (active instanceof HTMLButtonElement && active.hidden);
+  if (lost) (next ? buttons[next] : words).focus();
 }
 
 /**
@@ -132,10 +146,11 @@ function drawResult(target, result) {
   if (result.reasons.length) target.append(list("rtnb-reasons", "Why", result.reasons));
   const figures = element("dl", "rtnb-figures");
   for (const [name, value] of result.figures) {
-    const [term, told] = [element("dt", ""), element("dd", "")];
+    const [pair, term, told] = [element("div", ""), element("dt", ""), element("dd", "")];
     term.textContent = name;
     told.textContent = value;
-    figures.append(term, told);
+    pair.append(term, told);
+    figures.append(pair);
   }
   target.append(drawSpectrum(result, describeSpectrum(result)), figures);
 }

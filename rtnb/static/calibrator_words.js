@@ -2,26 +2,28 @@
 
 /**
  * @typedef {"start" | "next" | "again" | "cancel" | "apply" | "discard"} Action
- * @typedef {{ text: string, actions: Partial<Record<Action, string>>, reads?: boolean }} Words
- *   `actions` are the buttons and their labels, the first is the one that is meant
+ * @typedef {{ text: string, actions: Partial<Record<Action, string>>, meant?: Action, reads?: boolean }} Words
+ *   `actions` are the buttons and their labels, `meant` is the one that leads on
  */
 
 /** @type {Record<string, Words>} */
 const STEPS = {
   idle: {
-    text: "Half a minute: be quiet, read one sentence aloud, hear one tone. The model hears none of it.",
+    text: "Half a minute: be quiet, read one sentence aloud, hear one tone. The model answers none of it.",
     actions: { start: "Start" },
+    meant: "start",
   },
   preparing: { text: "Getting ready: be quiet now.", actions: { cancel: "Cancel" } },
-  quiet: { text: "Step 1 of 3: be quiet, until the countdown is over.", actions: { again: "Again", cancel: "Cancel" } },
+  quiet: { text: "Step 1 of 3: be quiet, until the countdown is over.", actions: { cancel: "Cancel", again: "Again" } },
   speech: {
     text: "Step 2 of 3: read this aloud, as you would speak.",
     actions: { next: "Done", again: "Again", cancel: "Cancel" },
+    meant: "next",
     reads: true,
   },
   loudspeaker: {
     text: "Step 3 of 3: be quiet. A rising tone shows whether the microphone hears the loudspeaker.",
-    actions: { next: "Skip", cancel: "Cancel" },
+    actions: { cancel: "Cancel", next: "Skip" },
   },
   measuring: { text: "Measuring …", actions: {} },
 };
@@ -41,12 +43,14 @@ export function wordsOf(step, result, sentence) {
     return {
       text: "This recommends nothing yet.",
       actions: { start: "Start again", discard: "Discard" },
+      meant: "start",
     };
   }
   const trouble = result.problems?.length ? " There is trouble, too." : "";
   return {
     text: `Recommended: ${result.recommended}.${trouble}`,
     actions: { apply: "Apply", discard: "Discard", start: "Start again" },
+    meant: "apply",
   };
 }
 

@@ -479,11 +479,7 @@ class _Analysis:
                 f"Silence {self.silence_ms} ms: the longest pause in the sentence lasted "
                 f"{self.pause_ms} ms, and {PAUSE_MARGIN_MS} ms more keep it whole."
             )
-        default = ", the default" if self.prefix_ms == DEFAULT_PREFIX_MS else ""
-        yield (
-            f"Prefix {self.prefix_ms} ms{default}: the sound rose {self.onset_ms} ms "
-            "before the detector was sure of it."
-        )
+        yield self._prefix_reason()
         yield self._reduction_reason()
 
     def _threshold_reason(self) -> str:
@@ -502,6 +498,15 @@ class _Analysis:
             f"Threshold {self.threshold:.2f}: noise reaches {noise}, and must stay "
             f"{HYSTERESIS} below so that it neither begins a turn nor keeps one open."
         )
+
+    def _prefix_reason(self) -> str:
+        default = ", the default" if self.prefix_ms == DEFAULT_PREFIX_MS else ""
+        late = (
+            f"the sound rose {self.onset_ms} ms before the detector was sure of it"
+            if self.onset_ms
+            else "the detector was sure as soon as the sound rose"
+        )
+        return f"Prefix {self.prefix_ms} ms{default}: {late}."
 
     def _reduction_reason(self) -> str:
         if self.quiet.silent:

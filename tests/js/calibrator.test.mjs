@@ -170,8 +170,8 @@ test("bands stand side by side, higher the louder, within the drawing", () => {
 
 test("lines stand at their levels, and their labels apart", () => {
   const { lines, levels, frequencies, hum } = layOut(MEASURED);
-  assert.deepEqual(lines.map(({ label }) => label), ["noise -62", "speech -26"]);
-  assert.deepEqual([levels[0].label, levels.at(-1).label], ["-100", "-20"]);
+  assert.deepEqual(lines.map(({ label }) => label), ["noise −62", "speech −26"]);
+  assert.deepEqual([levels[0].label, levels.at(-1).label], ["−100", "−20"]);
   const [low, high] = [levels[0].y, levels.at(-1).y];
   assert.ok(Math.abs(lines[0].y - (low + ((high - low) * (100 - 62.3)) / 80)) < 1e-6);
   assert.deepEqual(frequencies.map(({ label }) => label), ["63", "125", "250", "500", "1k", "2k", "4k", "8k"]);
