@@ -1,0 +1,53 @@
+"""The server's half of a Realtime conversation, without any I/O.
+
+How it is driven:
+
+.. code-block:: python
+
+    machine = ServerMachine(model="gpt-realtime", now=clock.now())
+    while ...:
+        machine.receive(message, now=clock.now())       # or .append_audio(samples)
+        for event in machine.take_events():             # to be sent, in order
+            send(encode(event))
+        for effect in machine.take_effects():           # to be done by the engine
+            start(effect)
+
+The engine answers an effect by calling back: `judged`, `transcribed`,
+`transcription_failed`, `write`, `play`, `call`, `finish`, `fail`.
+
+Time is an argument: seconds since the epoch. Audio inside is float32, mono, 24 kHz;
+positions are counted in samples appended since the session began.
+"""
+
+from __future__ import annotations
+
+from rtnb.protocol.formats import SAMPLE_RATE
+from rtnb.protocol.server.effects import (
+    Effect,
+    Forget,
+    Hangup,
+    Hear,
+    JudgePause,
+    Listen,
+    Recognise,
+    Respond,
+    StopResponding,
+)
+from rtnb.protocol.server.input_audio import JUDGE_PATIENCE_S, SHORTEST_COMMIT_MS
+from rtnb.protocol.server.machine import ServerMachine
+
+__all__ = [
+    "JUDGE_PATIENCE_S",
+    "SAMPLE_RATE",
+    "SHORTEST_COMMIT_MS",
+    "Effect",
+    "Forget",
+    "Hangup",
+    "Hear",
+    "JudgePause",
+    "Listen",
+    "Recognise",
+    "Respond",
+    "ServerMachine",
+    "StopResponding",
+]

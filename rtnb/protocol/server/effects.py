@@ -1,0 +1,85 @@
+"""What the machine wants of the engine: work that takes time, or makes words and sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from rtnb.audio import Samples
+    from rtnb.protocol import events as ev
+
+Modality: TypeAlias = Literal["audio", "text"]
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Speech has begun: recognise what follows under `item_id`."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class Hear:
+    """More audio of the item being listened to; float32, 24 kHz."""
+
+    item_id: str
+    samples: Samples
+
+
+@dataclass(frozen=True)
+class JudgePause:
+    """The speaker pauses: it is wanted how likely the words so far end a sentence."""
+
+    item_id: str
+    audio_end_ms: int
+
+
+@dataclass(frozen=True)
+class Recognise:
+    """The item is complete: the transcript is wanted."""
+
+    item_id: str
+
+
+@dataclass(frozen=True)
+class Forget:
+    """The item will never be: drop what was heard of it."""
+
+    item_id: str
+
+
+@dataclass(frozen=True)
+class Respond:
+    """An answer is wanted. The last user item may still be in recognition."""
+
+    response_id: str
+    instructions: str
+    items: tuple[ev.Item, ...]
+    tools: tuple[Any, ...]
+    tool_choice: Any
+    modality: Modality
+    voice: str
+    speed: float
+    user_item_id: str | None
+    heard_ms: float | None
+
+
+@dataclass(frozen=True)
+class StopResponding:
+    """The answer is no longer wanted."""
+
+    response_id: str
+
+
+@dataclass(frozen=True)
+class Hangup:
+    """Close the connection with this code and reason."""
+
+    code: int
+    reason: str
+
+
+Effect: TypeAlias = (
+    Listen | Hear | JudgePause | Recognise | Forget | Respond | StopResponding | Hangup
+)

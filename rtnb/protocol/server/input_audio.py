@@ -1,0 +1,435 @@
+"""What the user says: audio in, marks of speech, and the items that come of it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from rtnb.errors import AudioFormatError, ServerError
+from rtnb.protocol import events as ev
+from rtnb.protocol.formats import SAMPLE_RATE, InputDecoder
+from rtnb.protocol.server.effects import Forget, Hear, JudgePause, Listen, Recognise
+from rtnb.protocol.server.items import Entry, Items
+from rtnb.protocol.server.outbox import Outbox, refusal
+from rtnb.usage import TranscriptionDuration
+from rtnb.vad import (
+    Judge,
+    SemanticVad,
+    ServerVad,
+    SpeechStarted,
+    SpeechStopped,
+    StreamingVad,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtnb.audio import Samples
+    from rtnb.protocol.server.responses import Response, Responses
+    from rtnb.protocol.server.settings import Settings
+    from rtnb.vad.semantic import Mark
+
+DETECTION_MS: Final = 100
+"""What is kept beyond the prefix in silence: speech shows at the end of a 32 ms hop."""
+
+SHORTEST_COMMIT_MS: Final = 100
+"""The service's own bound, named in its error text."""
+
+JUDGE_PATIENCE_S: Final = 1.0
+"""How long the engine has to judge a pause, once it could have heard the words at the
+speed of speech. It takes a tenth of a second; audio sent faster than that takes longer."""
+
+
+class InputBuffer:
+    """Audio appended and not yet committed; positions are samples since the start."""
+
+    def __init__(self) -> None:
+        self.start = 0
+        self._chunks: deque[Samples] = deque()
+        self._length = 0
+
+    @property
+    def end(self) -> int:
+        """Position after the last sample."""
+        return self.start + self._length
+
+    def append(self, samples: Samples) -> None:
+        """Add at the end."""
+        self._chunks.append(samples)
+        self._length += len(samples)
+
+    def read(self, start: int, stop: int) -> Samples:
+        """The samples of ``[start, stop)`` that are still here."""
+        whole = self._whole()
+        return whole[max(0, start - self.start) : max(0, stop - self.start)]
+
+    def drop_before(self, position: int) -> None:
+        """Forget everything before `position`."""
+        while self._chunks and self.start + len(self._chunks[0]) <= position:
+            gone = len(self._chunks.popleft())
+            self.start += gone
+            self._length -= gone
+        if self._chunks and self.start < position:
+            cut = position - self.start
+            self._chunks[0] = self._chunks[0][cut:]
+            self.start += cut
+            self._length -= cut
+        if not self._chunks:
+            self.start = max(self.start, position)
+
+    def _whole(self) -> Samples:
+        if len(self._chunks) > 1:
+            self._chunks = deque([np.concatenate(self._chunks)])
+        return self._chunks[0] if self._chunks else np.zeros(0, np.float32)
+
+
+@dataclass(eq=False)
+class Speech:
+    """The speech going on: its future item, positions in samples, when it was noticed."""
+
+    item_id: str
+    start: int
+    heard: int
+    noticed_at: float
+
+
+class InputAudio:
+    """The ears: buffer, turn detector, idle timer, recognition.
+
+    Parameters
+    ----------
+    outbox : Outbox
+        Where events and effects go.
+    settings : Settings
+        Format, turn detection and transcription in force.
+    items : Items
+        Where user items go.
+    responses : Responses
+        What speech interrupts, and its end asks for.
+    """
+
+    def __init__(
+        self, outbox: Outbox, settings: Settings, items: Items, responses: Responses
+    ) -> None:
+        self._outbox = outbox
+        self._settings = settings
+        self._items = items
+        self._responses = responses
+        self._buffer = InputBuffer()
+        self._decoder = InputDecoder(settings.format("input"))
+        # The detector hears every sample of the session, whatever the settings: its
+        # state is never reset, and the page always has a probability to draw.
+        self._vad = StreamingVad(ServerVad())
+        self._vad_settings: ServerVad | SemanticVad | None = None
+        self._speech: Speech | None = None
+        self._asked: tuple[JudgePause, float] | None = None
+        self._idle: tuple[float, int] | None = None
+        self._probabilities: list[tuple[int, Samples]] = []
+        self._appended: list[tuple[int, Samples]] = []
+        self.follow_settings()
+
+    def take_probabilities(self) -> list[tuple[int, Samples]]:
+        """Speech probabilities since the last call: (first hop, one per 32 ms hop)."""
+        taken, self._probabilities = self._probabilities, []
+        return taken
+
+    def take_audio(self) -> list[tuple[int, Samples]]:
+        """Input audio since the last call: (position of its first sample, samples)."""
+        taken, self._appended = self._appended, []
+        return taken
+
+    @property
+    def samples_appended(self) -> int:
+        """Audio time of the session, in samples at 24 kHz."""
+        return self._buffer.end
+
+    # -- settings --------------------------------------------------------------------
+
+    def follow_settings(self) -> None:
+        """Obey the effective settings, mid-speech if need be."""
+        self._decoder.follow(self._settings.format("input"))
+        settings = self._settings.detector
+        if settings == self._vad_settings:
+            return
+        while self._asked is not None:  # what was heard until now is the old settings'
+            self._judged(None)
+        self._vad_settings = settings
+        if settings is None:
+            self._abandon_speech()
+            self._idle = None
+        else:
+            self._vad.settings = settings
+
+    def _abandon_speech(self) -> None:
+        if self._speech is not None:
+            self._outbox.want(Forget(self._speech.item_id))
+        self._vad.reset_segment()
+        self._speech = self._asked = None
+
+    # -- audio in --------------------------------------------------------------------
+
+    def decode(self, audio: bytes) -> Samples:
+        """The samples of an append, in the wire's format.
+
+        Raises
+        ------
+        ServerError
+            If it is no audio.
+        """
+        try:
+            return self._decoder(audio)
+        except AudioFormatError as error:
+            raise refusal(str(error), "invalid_value", param="audio") from error
+
+    def append(self, samples: Samples) -> None:
+        """Take audio of the user; float32, mono, 24 kHz, any length."""
+        self._appended.append((self._buffer.end, samples))
+        self._buffer.append(samples)
+        marks = self._vad.push(samples)
+        probabilities = self._vad.take_probabilities()
+        if len(probabilities):
+            first = self._vad.hops - len(probabilities)
+            self._probabilities.append((first, probabilities))
+        if self._vad_settings is None:
+            self._vad.reset_segment()
+        else:
+            self._follow_speech(marks)
+
+    def _follow_speech(self, marks: Iterable[Mark]) -> None:
+        for mark in marks:
+            match mark:
+                case SpeechStarted(audio_start_ms):
+                    self._speech_started(audio_start_ms)
+                case SpeechStopped(audio_end_ms):
+                    self._speech_stopped(audio_end_ms)
+                case Judge(audio_end_ms):
+                    self._ask(audio_end_ms)
+        if self._speech is None:
+            kept = samples_of(self._vad.detector.prefix_ms + DETECTION_MS)
+            self._buffer.drop_before(self._buffer.end - kept)
+        elif self._asked is None:
+            self._hear(self._speech, self._buffer.end)
+
+    def _hear(self, speech: Speech, until: int) -> None:
+        if until > speech.heard:
+            samples = self._buffer.read(speech.heard, until)
+            self._outbox.want(Hear(speech.item_id, samples))
+            speech.heard = until
+
+    def _speech_started(self, audio_start_ms: int) -> None:
+        item_id = self._outbox.new_id("item")
+        start = max(self._buffer.start, samples_of(audio_start_ms))
+        self._speech = Speech(item_id, start, heard=start, noticed_at=self._outbox.now)
+        self._idle = None
+        self._outbox.emit(
+            ev.InputAudioBufferSpeechStarted,
+            audio_start_ms=audio_start_ms,
+            item_id=item_id,
+        )
+        self._outbox.want(Listen(item_id))
+        if self._settings.detects("interrupt_response"):
+            self._responses.cancel(None, "turn_detected")
+
+    def _speech_stopped(self, audio_end_ms: int) -> None:
+        speech, self._speech = self._speech, None
+        if speech is None:
+            return
+        stop = samples_of(audio_end_ms)
+        self._outbox.emit(
+            ev.InputAudioBufferSpeechStopped,
+            audio_end_ms=audio_end_ms,
+            item_id=speech.item_id,
+        )
+        self._hear(speech, stop)
+        self._make_item(speech.item_id, self._buffer.read(speech.start, stop))
+        self._buffer.drop_before(stop)
+        if self._settings.detects("create_response"):
+            self._respond()
+
+    def _respond(self) -> None:
+        try:
+            self._responses.create(ev.ResponseConfig())
+        except ServerError as error:
+            self._outbox.refuse(error)
+
+    # -- pauses ----------------------------------------------------------------------
+
+    def _ask(self, audio_end_ms: int) -> None:
+        """Have the engine judge a pause, by exactly what was heard until then."""
+        speech = self._speech
+        if speech is None:
+            return
+        end = samples_of(audio_end_ms)
+        self._hear(speech, end)
+        pause = JudgePause(speech.item_id, audio_end_ms)
+        self._outbox.want(pause)
+        spoken_by = speech.noticed_at + (end - speech.start) / SAMPLE_RATE
+        self._asked = pause, max(self._outbox.now, spoken_by) + JUDGE_PATIENCE_S
+
+    def judged(self, pause: JudgePause, probability: float | None) -> bool:
+        """The engine judged a pause; false if nobody asks about it any more."""
+        if self._asked is None or self._asked[0] != pause:
+            return False
+        self._judged(probability)
+        return True
+
+    def _judged(self, probability: float | None) -> None:
+        self._asked = None
+        self._follow_speech(self._vad.judged(probability))
+
+    # -- committed, cleared ----------------------------------------------------------
+
+    def commit(self) -> str:
+        """Make the buffered audio a user item; returns its id.
+
+        Raises
+        ------
+        ServerError
+            If less than 100 ms is buffered.
+        """
+        start = self._buffer.start if self._speech is None else self._speech.start
+        stop = self._buffer.end
+        ms = 1000 * (stop - start) / SAMPLE_RATE
+        if ms < SHORTEST_COMMIT_MS:
+            raise refusal(
+                "Error committing input audio buffer: buffer too small. Expected at "
+                f"least 100ms of audio, but buffer only has {ms:.2f}ms of audio.",
+                "input_audio_buffer_commit_empty",
+            )
+        samples = self._buffer.read(start, stop)
+        speech, self._speech, self._asked = self._speech, None, None
+        if speech is not None:
+            item_id = speech.item_id
+            self._hear(speech, stop)
+            self._vad.reset_segment()
+        else:
+            item_id = self._outbox.new_id("item")
+            self._outbox.want(Listen(item_id), Hear(item_id, samples))
+        self._make_item(item_id, samples)
+        self._buffer.drop_before(stop)
+        return item_id
+
+    def _make_item(self, item_id: str, samples: Samples) -> None:
+        previous = self._items.last_id
+        self._outbox.emit(
+            ev.InputAudioBufferCommitted, previous_item_id=previous, item_id=item_id
+        )
+        item = ev.MessageItem(
+            id=item_id,
+            status="completed",
+            role="user",
+            content=[ev.InputAudio(transcript=None)],
+        )
+        self._items.set(item_id, Entry(item, samples))
+        self._items.announce(item, previous)
+        self._outbox.want(Recognise(item_id))
+
+    def clear(self) -> None:
+        """Drop the buffered audio."""
+        self._abandon_speech()
+        self._buffer.drop_before(self._buffer.end)
+        self._outbox.emit(ev.InputAudioBufferCleared)
+
+    # -- recognition -----------------------------------------------------------------
+
+    def transcribed(self, item_id: str, text: str) -> None:
+        """Keep what the engine recognised, and report it if asked to."""
+        entry = self._items.get(item_id)
+        if entry is None:
+            return
+        content = [ev.InputAudio(transcript=text)]
+        entry.item = msgspec.structs.replace(entry.item, content=content)
+        if self._settings.transcription_model is None:
+            return
+        where: dict[str, Any] = {"item_id": item_id, "content_index": 0}
+        for delta in _words(text):
+            self._outbox.emit(
+                ev.ConversationItemInputAudioTranscriptionDelta,
+                **where,
+                delta=delta,
+                obfuscation=self._outbox.obfuscation(delta),
+            )
+        self._outbox.emit(
+            ev.ConversationItemInputAudioTranscriptionCompleted,
+            **where,
+            transcript=text,
+            usage=TranscriptionDuration(seconds=math.ceil(entry.audio_ms / 1000)),
+        )
+
+    def not_transcribed(self, item_id: str, message: str) -> None:
+        """Report that the engine could not recognise the item, if asked to."""
+        if item_id not in self._items or self._settings.transcription_model is None:
+            return
+        self._outbox.emit(
+            ev.ConversationItemInputAudioTranscriptionFailed,
+            item_id=item_id,
+            content_index=0,
+            error=ev.TranscriptionError(
+                type="transcription_error",
+                code="audio_unintelligible",
+                message=message,
+            ),
+        )
+
+    # -- time ------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` must be called at the latest, seconds since the epoch."""
+        idle = math.inf if self._idle is None else self._idle[0]
+        judge_by = math.inf if self._asked is None else self._asked[1]
+        return min(idle, judge_by)
+
+    def tick(self) -> None:
+        """Let time pass: judgements that do not come, and the idle timeout."""
+        now = self._outbox.now
+        if self._asked is not None and now >= self._asked[1]:
+            self._judged(None)
+        if self._idle is not None and now >= self._idle[0]:
+            self._idle_timeout(self._idle[1])
+
+    def stop_idle(self) -> None:
+        """Something happens: nobody is idle."""
+        self._idle = None
+
+    def start_idle(self, response: Response) -> None:
+        """Start the idle timer: it runs from the end of the answer's playback."""
+        timeout = (self._settings.turn_detection or {}).get("idle_timeout_ms")
+        if timeout is None or self._speech is not None:
+            return
+        playback = response.playback_s
+        start_ms = self._buffer.end * 1000 // SAMPLE_RATE + round(1000 * playback)
+        self._idle = (self._outbox.now + playback + timeout / 1000, start_ms)
+
+    def _idle_timeout(self, start_ms: int) -> None:
+        self._idle = None
+        item_id = self._outbox.new_id("item")
+        end = self._buffer.end
+        end_ms = max(start_ms, end * 1000 // SAMPLE_RATE)
+        self._outbox.emit(
+            ev.InputAudioBufferTimeoutTriggered,
+            audio_start_ms=start_ms,
+            audio_end_ms=end_ms,
+            item_id=item_id,
+        )
+        samples = self._buffer.read(self._buffer.start, end)
+        self._outbox.want(Listen(item_id), Hear(item_id, samples))
+        self._make_item(item_id, samples)
+        self._buffer.drop_before(end)
+        self._respond()
+
+
+def samples_of(ms: int) -> int:
+    """Samples that last so long."""
+    return ms * SAMPLE_RATE // 1000
+
+
+def _words(text: str) -> list[str]:
+    """The text in word-sized deltas whose concatenation is the text."""
+    pieces = text.split(" ")
+    return [pieces[0], *(" " + word for word in pieces[1:])] if text else []

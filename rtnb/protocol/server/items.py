@@ -1,0 +1,269 @@
+"""The items of a conversation: their order, their audio, and what they weigh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from msgspec import UNSET
+
+from rtnb.audio import Samples, pcm16_encode
+from rtnb.protocol import events as ev
+from rtnb.protocol.formats import SAMPLE_RATE, InputDecoder
+from rtnb.protocol.server.outbox import Outbox, refusal
+from rtnb.usage import (
+    USER_AUDIO_MARKERS,
+    assistant_audio_tokens,
+    estimate_text_tokens,
+    estimate_transcript_tokens,
+    user_audio_tokens,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtnb.protocol.server.settings import Settings
+
+
+@dataclass(eq=False)
+class Entry:
+    """One item of the conversation, its audio (24 kHz) and what it weighs."""
+
+    item: Any
+    audio: Samples | None = None
+
+    @property
+    def is_user(self) -> bool:
+        """Whether the user says it."""
+        return getattr(self.item, "role", None) == "user"
+
+    @property
+    def is_assistant(self) -> bool:
+        """Whether it is a message of the model."""
+        return getattr(self.item, "role", None) == "assistant"
+
+    @property
+    def audio_ms(self) -> float:
+        """Length of its audio."""
+        return 0.0 if self.audio is None else 1000 * len(self.audio) / SAMPLE_RATE
+
+    def tokens(self) -> tuple[int, int]:
+        """Text and audio tokens of the item as input of the next response."""
+        item = self.item
+        if isinstance(item, ev.FunctionCallItem):
+            return estimate_text_tokens(f"{item.name}{item.arguments}"), 0
+        if isinstance(item, ev.FunctionCallOutputItem):
+            return estimate_text_tokens(item.output), 0
+        if not isinstance(item, ev.MessageItem):
+            return 0, 0
+        text = "".join(map(text_of, item.content))
+        if self.audio is not None and item.role == "assistant":
+            return estimate_transcript_tokens(text), assistant_audio_tokens(
+                self.audio_ms
+            )
+        if self.audio is not None:
+            return USER_AUDIO_MARKERS, user_audio_tokens(self.audio_ms)
+        return estimate_text_tokens(text), 0
+
+
+def text_of(part: Any) -> str:
+    """Text or transcript of a content part; empty where there is none."""
+    text = getattr(part, "text", UNSET)
+    if isinstance(text, str):
+        return text
+    transcript = getattr(part, "transcript", UNSET)
+    return transcript if isinstance(transcript, str) else ""
+
+
+class Items:
+    """The conversation's items in their order.
+
+    Parameters
+    ----------
+    outbox : Outbox
+        Where their events go.
+    settings : Settings
+        Whose input format the audio of created items is in.
+    """
+
+    def __init__(self, outbox: Outbox, settings: Settings) -> None:
+        self._outbox = outbox
+        self._settings = settings
+        self._entries: dict[str, Entry] = {}
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._entries
+
+    def get(self, item_id: str) -> Entry | None:
+        """The entry of an item, if there is such an item."""
+        return self._entries.get(item_id)
+
+    def set(self, item_id: str, entry: Entry) -> None:
+        """Put an item at the end, or another state of it in its place."""
+        self._entries[item_id] = entry
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All of them, in order."""
+        return list(self._entries.values())
+
+    @property
+    def last_id(self) -> str | None:
+        """Identifier of the last item."""
+        return next(reversed(self._entries), None)
+
+    @property
+    def has_assistant_audio(self) -> bool:
+        """Whether the model has spoken."""
+        return any(
+            entry.audio is not None and entry.is_assistant for entry in self.entries
+        )
+
+    def find(self, item_id: str, verb: str, doing: str) -> Entry:
+        """The entry of an item that an event names.
+
+        Raises
+        ------
+        ServerError
+            If there is no such item.
+        """
+        entry = self._entries.get(item_id)
+        if entry is None:
+            raise refusal(
+                f"Error {doing} item: the item with id '{item_id}' does not exist.",
+                f"item_{verb}_invalid_item_id",
+                param="item_id",
+            )
+        return entry
+
+    def current(self, items: Iterable[Any]) -> tuple[Any, ...]:
+        """The items as they are now: transcripts may have come since."""
+        return tuple(
+            self._entries[item.id].item if item.id in self._entries else item
+            for item in items
+        )
+
+    def user_text(self, item_id: str) -> str | None:
+        """Text or transcript of a user item; None where there is none (yet)."""
+        entry = self._entries.get(item_id)
+        if entry is None or not isinstance(entry.item, ev.MessageItem):
+            return None
+        return " ".join(filter(None, map(text_of, entry.item.content))) or None
+
+    # -- what the client sends -------------------------------------------------------
+
+    def create(self, event: ev.ConversationItemCreate) -> None:
+        """Put an item where the event says.
+
+        Raises
+        ------
+        ServerError
+            If there is no such place, or such an item already.
+        """
+        wanted = event.previous_item_id
+        previous = self.last_id
+        if isinstance(wanted, str):
+            if wanted != "root" and wanted not in self._entries:
+                raise refusal(
+                    f"Error creating item: the previous item with id '{wanted}' does "
+                    "not exist.",
+                    "item_create_invalid_previous_item_id",
+                    param="previous_item_id",
+                )
+            previous = None if wanted == "root" else wanted
+        entry = self._made(event.item)
+        self._insert(entry, previous)
+        self.announce(_without_audio(entry.item), previous)
+
+    def _made(self, item: Any) -> Entry:
+        """The item as the conversation keeps it: with an id, a status and its audio."""
+        item_id = item.id if isinstance(item.id, str) else self._outbox.new_id("item")
+        if item_id in self._entries:
+            raise refusal(
+                f"Error creating item: an item with id '{item_id}' already exists.",
+                "item_create_duplicate_item_id",
+                param="item.id",
+            )
+        changes: dict[str, Any] = {"id": item_id, "object": UNSET}
+        if isinstance(item, ev.MessageItem | ev.FunctionCallItem):
+            changes["status"] = "completed"
+        if isinstance(item, ev.FunctionCallItem) and not isinstance(item.call_id, str):
+            changes["call_id"] = self._outbox.new_call_id()
+        return Entry(msgspec.structs.replace(item, **changes), self.audio_of(item))
+
+    def audio_of(self, item: Any) -> Samples | None:
+        """The audio in an item's content, at 24 kHz."""
+        if not isinstance(item, ev.MessageItem):
+            return None
+        pieces = [
+            InputDecoder(self._settings.format("input"))(part.audio)
+            for part in item.content
+            if isinstance(part, ev.InputAudio) and isinstance(part.audio, bytes)
+        ]
+        return np.concatenate(pieces) if pieces else None
+
+    def _insert(self, entry: Entry, previous: str | None) -> None:
+        items = list(self._entries.items())
+        at = 0
+        if previous is not None:
+            at = 1 + [item_id for item_id, _ in items].index(previous)
+        items.insert(at, (entry.item.id, entry))
+        self._entries = dict(items)
+
+    def announce(self, item: Any, previous: str | None) -> None:
+        """Say that there is a new item, and that it is complete."""
+        for event in (ev.ConversationItemAdded, ev.ConversationItemDone):
+            self._outbox.emit(event, previous_item_id=previous, item=item)
+
+    def retrieve(self, event: ev.ConversationItemRetrieve) -> None:
+        """Show an item with its audio.
+
+        Raises
+        ------
+        ServerError
+            If there is no such item.
+        """
+        entry = self.find(event.item_id, "retrieve", "retrieving")
+        item = entry.item
+        if entry.audio is not None and item.content:
+            # The wire carries item audio as base64 text; only here is it shown.
+            first = msgspec.structs.replace(
+                item.content[0], audio=pcm16_encode(entry.audio)
+            )
+            item = msgspec.structs.replace(item, content=[first, *item.content[1:]])
+        self._outbox.emit(ev.ConversationItemRetrieved, item=item)
+
+    def delete(self, event: ev.ConversationItemDelete) -> None:
+        """Take an item out.
+
+        Raises
+        ------
+        ServerError
+            If there is no such item.
+        """
+        self.find(event.item_id, "delete", "deleting")
+        del self._entries[event.item_id]
+        self._outbox.emit(ev.ConversationItemDeleted, item_id=event.item_id)
+
+    def cut(self, item_id: str, samples: int) -> None:
+        """Keep so many samples of an assistant item's audio, and no transcript."""
+        entry = self._entries[item_id]
+        if entry.audio is not None:
+            entry.audio = entry.audio[:samples]
+        content = [ev.OutputAudio(transcript="")]
+        entry.item = msgspec.structs.replace(entry.item, content=content)
+
+
+def _without_audio(item: Any) -> Any:
+    """The item as it is announced: audio bytes are only shown by retrieve."""
+    if not isinstance(item, ev.MessageItem):
+        return item
+    content = [
+        ev.InputAudio(transcript=None if part.transcript is UNSET else part.transcript)
+        if isinstance(part, ev.InputAudio)
+        else part
+        for part in item.content
+    ]
+    return msgspec.structs.replace(item, content=content)
