@@ -221,8 +221,9 @@ function speechEnd(p, first, last) {
  * @param {Reference} labels
  * @returns {(beforeMs: number) => number}
  */
-function lastEnd({ startMs, endMs }) {
-  const furthest = Float64Array.from(endMs);
+function lastEnd(labels) {
+  const startMs = wholeMicroseconds(labels.startMs);
+  const furthest = wholeMicroseconds(labels.endMs);
   for (let i = 1; i < furthest.length; i++) furthest[i] = Math.max(furthest[i], furthest[i - 1]);
   return (beforeMs) => {
     let low = 0;
@@ -236,10 +237,21 @@ function lastEnd({ startMs, endMs }) {
   };
 }
 
+/**
+ * Times in ms without the rounding of a product: 288 is not to be 288.0000000000001.
+ * @param {ArrayLike<number>} times
+ */
+function wholeMicroseconds(times) {
+  const whole = Float64Array.from(times);
+  for (let i = 0; i < whole.length; i++) whole[i] = Math.round(whole[i] * 1000) / 1000;
+  return whole;
+}
+
 /** @param {number[]} values */
 function median(values) {
   if (!values.length) return null;
   const sorted = Float64Array.from(values).sort();
   const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  const [below, above] = [sorted[Math.max(0, middle - 1)], sorted[middle]];
+  return sorted.length % 2 ? above : below + 0.5 * (above - below);
 }

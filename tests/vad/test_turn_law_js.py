@@ -1,6 +1,7 @@
 """The page's turn law gives what Python's gives, sample for sample."""
 
 import json
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtnb.vad import SemanticVad, ServerVad, SpeechProbability, segment
+from rtnb.vad.scoring import score
 from rtnb.vad.semantic import Pauses, SentenceEnds
 
 FILTER = Path(__file__).parents[1] / "js" / "turn_law_lines.mjs"
@@ -151,3 +153,51 @@ def test_a_pause_that_nobody_judged_counts_as_in_python(page):
     answer = page.answer(probability, {"type": "semantic_vad"})
     assert answer["turns"] == turns(probability, SemanticVad())
     assert answer["turns"][0][-1] == "sentence"
+
+
+def counted(probability, settings, labels):
+    """The counters as `rtnb.vad.scoring` has them."""
+    timing = score(segment(probability, settings), probability, reference=labels).timing
+    return {
+        "turns": timing.turns,
+        "cutIns": timing.cut_ins,
+        "delayMs": None if math.isnan(timing.delay_ms) else timing.delay_ms,
+    }
+
+
+references = st.lists(
+    st.tuples(st.integers(0, 8_000_000), st.integers(1, 2_000_000)), max_size=12
+)
+
+
+@given(runs=traces, grid=hops_ms, settings=server_vads)
+def test_the_page_counts_as_python_does(page, runs, grid, settings):
+    probability = trace(runs, grid)
+    answer = page.answer(probability, wire(settings))
+    assert answer["counters"] == counted(probability, settings, None)
+
+
+@given(runs=traces, grid=hops_ms, settings=server_vads, spans=references)
+def test_the_page_counts_by_labels_as_python_does(page, runs, grid, settings, spans):
+    probability = trace(runs, grid)
+    pairs = sorted((start / 1e6, (start + length) / 1e6) for start, length in spans)
+    labels = {
+        "startMs": [1000 * start for start, _ in pairs],
+        "endMs": [1000 * end for _, end in pairs],
+    }
+    answer = page.answer(probability, wire(settings), labels=labels)
+    assert answer["counters"] == counted(probability, settings, pairs)
+
+
+def test_labels_at_the_very_edges_count_as_in_python(page):
+    """A label from the end of the turn's second on, or up to its end, is no cut-in."""
+    probability = trace([(0.9, 10), (0.0, 60)])
+    end_s = 17 * 0.032
+    for edge in (end_s, end_s + 0.001, end_s + 0.999, end_s + 1.0):
+        for pairs in ([(edge, 3.0)], [(0.1, edge)], [(0.0, 0.3), (edge, 3.0)]):
+            labels = {
+                "startMs": [1000 * start for start, _ in pairs],
+                "endMs": [1000 * end for _, end in pairs],
+            }
+            answer = page.answer(probability, {}, labels=labels)
+            assert answer["counters"] == counted(probability, ServerVad(), pairs)
