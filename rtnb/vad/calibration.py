@@ -162,8 +162,7 @@ class Calibration:
     clipping : Clipping
         In either recording.
     dc_offset : float
-        Where the samples' middle is, median over hops; the larger of the two
-        recordings'.
+        Where the middle of the silence's samples is, median over hops.
     noise_probability : float
         99th percentile of the speech probability in the silence.
     speech_probability : float or None
@@ -354,7 +353,6 @@ class _Analysis:
         self.noise_p = float(np.percentile(quiet.p, NOISE_PERCENTILE))
         self.hum = mains_hum(quiet.clip.samples, quiet.clip.sample_rate)
         self.clipping = _clipping([quiet.clip.samples, spoken.clip.samples])
-        self.dc_offset = max(quiet.dc_offset, spoken.dc_offset, key=abs)
         self.speech = self._speech_level()
         self.speech_p = self._faint_probability()
         self.blocked = self._blocked()
@@ -454,7 +452,7 @@ class _Analysis:
             speech_dbfs=self.speech,
             snr_db=self.snr,
             clipping=self.clipping,
-            dc_offset=self.dc_offset,
+            dc_offset=self.quiet.dc_offset,
             noise_probability=self.noise_p,
             speech_probability=self.speech_p,
             longest_pause_ms=self.pause_ms,
@@ -558,9 +556,9 @@ class _Analysis:
             )
         if self.speech is not None:
             yield from self._faults_of_speech(self.speech)
-        if abs(self.dc_offset) > OFFSET:
+        if abs(self.quiet.dc_offset) > OFFSET:
             yield (
-                f"The samples are off centre by {self.dc_offset:.3f} of full scale: the "
+                f"The samples are off centre by {self.quiet.dc_offset:.3f} of full scale: the "
                 "sound device is faulty; try another input."
             )
         if self.hum is not None and self.hum.level_dbfs >= HUM_DBFS:

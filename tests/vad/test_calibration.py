@@ -64,7 +64,7 @@ def test_a_knock_and_an_offset_are_no_part_of_the_floor():
     room[1000:1400] = 0.5
     measured = calibrate(Clip(room + np.float32(0.02), RATE), spoken())
     assert measured.noise_dbfs == pytest.approx(-60, abs=0.3)
-    assert measured.dc_offset == pytest.approx(0.022, abs=0.003)
+    assert measured.dc_offset == pytest.approx(0.02, abs=0.001)
     assert any("off centre" in problem for problem in measured.problems)
 
 
@@ -228,7 +228,8 @@ def test_clipping_is_counted_in_runs():
 
 
 def test_speech_that_is_too_loud_clips():
-    assert problem(calibrate(noise(-70), spoken(gain=20)), "clips")
+    (sentence,) = calibrate(noise(-70), spoken(gain=20)).problems
+    assert "clips" in sentence
 
 
 def test_hum_is_noticed():
