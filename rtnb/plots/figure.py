@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from rtnb.plots.palette import INK
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 PIXELS_PER_POINT: Final = 2
 """Finer than the page asks for, so that dense screens show it sharp."""
+
+LONG_S: Final = 100.0
+"""From this many seconds on, the axis counts minutes."""
 
 
 class Picture(Figure):
@@ -123,6 +128,36 @@ def legend(ax: Axes, *, columns: int | None = None) -> None:
         handlelength=1.2,
         columnspacing=1.2,
     )
+
+
+def pixels(ax: Axes) -> int:
+    """Number of columns that the Axes can show on a dense screen."""
+    figure = ax.get_figure(root=True)
+    width = 800.0 if figure is None else figure.get_size_inches()[0] * figure.dpi
+    return int(np.clip(2 * width, 400, 8000))
+
+
+def time_axis(ax: Axes, start_s: float, end_s: float) -> None:
+    """Let x count time, in seconds or, of a long stretch, in minutes.
+
+    Parameters
+    ----------
+    ax : Axes
+        Whose x is in seconds.
+    start_s, end_s : float
+        What is shown.
+    """
+    ax.set_xlim(start_s, max(end_s, start_s + 1e-3))
+    if end_s < LONG_S:
+        ax.set_xlabel("time (s)")
+        return
+    ax.xaxis.set_major_formatter(FuncFormatter(_clock_face))
+    ax.set_xlabel("time (min:s)")
+
+
+def _clock_face(seconds: float, _position: int | None = None) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
 
 
 def _quiet(ax: Axes) -> Axes:

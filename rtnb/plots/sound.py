@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
 
 from rtnb.audio import envelope
-from rtnb.plots.figure import axes_or_new, legend
+from rtnb.plots.figure import axes_or_new, legend, pixels, time_axis
 from rtnb.plots.palette import PROBABILITY, SERIES, SPEECH, THRESHOLD, USER
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
     from rtnb.audio import Clip, Samples
     from rtnb.vad import ServerVad, SpeechProbability
-
-LONG_S: Final = 100.0
-"""From this many seconds on, the axis counts minutes."""
 
 QUIETEST: Final = 0.01
 """A peak below this (-40 dBFS) is drawn as low as it is, not blown up."""
@@ -79,7 +75,7 @@ def plot_waveform(
     top = 1.05 * max(_peak(low, high), QUIETEST)
     ax.set_ylim(-top, top)
     ax.set_ylabel("amplitude")
-    _time_axis(ax, clip)
+    time_axis(ax, 0, clip.duration)
     return ax
 
 
@@ -136,7 +132,7 @@ def plot_activity(
     ax.axhline(law.leave, color=THRESHOLD, lw=0.9, ls=":")
     ax.set_ylim(-0.02, 1.02)
     ax.set_ylabel("speech probability")
-    _time_axis(ax, clip)
+    time_axis(ax, 0, clip.duration)
     legend(ax)
     return ax
 
@@ -183,7 +179,7 @@ def plot_probabilities(
         )
     ax.set_ylim(-0.02, 1.02)
     ax.set_ylabel("speech probability")
-    _time_axis(ax, clip)
+    time_axis(ax, 0, clip.duration)
     legend(ax)
     return ax
 
@@ -192,7 +188,7 @@ def _extremes(ax: Axes, clip: Clip) -> tuple[Samples, Samples]:
     """Lowest and highest sample of every pixel, or of every sample if there are few."""
     if not len(clip):
         return clip.samples, clip.samples
-    return envelope(clip.samples, min(len(clip), _pixels(ax)))
+    return envelope(clip.samples, min(len(clip), pixels(ax)))
 
 
 def _peak(low: Samples, high: Samples) -> float:
@@ -225,11 +221,11 @@ def _draw_probability(
     """Draw steps, each as long as its hop; of many, the envelope of every pixel."""
     hop_s = probability.hop_ms / 1000
     p = probability.p
-    if len(p) <= _pixels(ax):
+    if len(p) <= pixels(ax):
         edges = np.arange(len(p) + 1) * hop_s
         ax.stairs(p, edges, baseline=None, color=color, lw=width, label=label)
         return
-    low, high = envelope(p, _pixels(ax))
+    low, high = envelope(p, pixels(ax))
     centres = (np.arange(len(low)) + 0.5) * len(p) * hop_s / len(low)
     ax.fill_between(centres, low, high, color=color, linewidth=0.8, label=label)
 
@@ -245,24 +241,3 @@ def _draw_segments(ax: Axes, clip: Clip, segments: Iterable[SegmentLike]) -> Non
             linewidth=0.8,
             label="_" if number else "speech",
         )
-
-
-def _pixels(ax: Axes) -> int:
-    """Number of columns that the Axes can show on a dense screen."""
-    figure = ax.get_figure(root=True)
-    width = 800.0 if figure is None else figure.get_size_inches()[0] * figure.dpi
-    return int(np.clip(2 * width, 400, 8000))
-
-
-def _time_axis(ax: Axes, clip: Clip) -> None:
-    ax.set_xlim(0, max(clip.duration, 1e-3))
-    if clip.duration < LONG_S:
-        ax.set_xlabel("time (s)")
-        return
-    ax.xaxis.set_major_formatter(FuncFormatter(_clock_face))
-    ax.set_xlabel("time (min:s)")
-
-
-def _clock_face(seconds: float, _position: int | None = None) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
