@@ -6,21 +6,17 @@ that cannot be used is complained of, and the others go on.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import tempfile
 from collections import Counter
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -28,12 +24,19 @@ import msgspec
 
 from rtnb.audio.files import duration_of
 from rtnb.errors import ConfigError, EngineError, RtnbError
-from rtnb.vad.explanation import explain
 from rtnb.vad.label_files import FORMATS as LABEL_FORMATS
-from rtnb.vad.label_files import LabelFormat, replacing
+from rtnb.vad.label_files import replacing
 from rtnb.vad.labels import Labels
 from rtnb.vad.models import speech_model
 from rtnb.vad.probability import speech_probability
+from rtnb.vad.reports import (
+    FORMATS,
+    Found,
+    header_of,
+    suffix_of,
+    text_of,
+    text_of_sweep,
+)
 from rtnb.vad.scoring import score
 from rtnb.vad.segmentation import segment
 from rtnb.vad.settings import SERVER_VAD_DEFAULTS, ServerVad
@@ -43,19 +46,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import BinaryIO, TextIO
 
-    import pandas as pd
-
     from rtnb.vad.probability import SpeechProbability
-    from rtnb.vad.scoring import Score
-    from rtnb.vad.segmentation import Segment
 
     Complain: TypeAlias = Callable[[str], object]
 
 STREAM: Final = "-"
 """Name of standard input among the files, and of standard output."""
-
-FORMATS: Final = ("table", "csv", "json", *sorted(set(LABEL_FORMATS) - {"csv"}))
-"""What turns may be written as; a sweep is one of the first three."""
 
 SWEPT_THRESHOLDS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """What a sweep tries where no threshold is given."""
@@ -63,12 +59,8 @@ SWEPT_THRESHOLDS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 SWEPT_SILENCES: Final = (100, 200, 300, 400, 500, 700, 1000)
 """What a sweep tries where no silence is given, in milliseconds."""
 
-COLUMNS: Final = ("file", "start", "end", "started_at", "stopped_at", "ended")
-"""Columns of the turns as CSV, in seconds; `Labels.read` finds its own among them."""
-
 _ABOUT_MANY = ("table", "csv", "json", "rttm")
 _FOR_SWEEPS = ("table", "csv", "json")
-_TIERS = {"rttm": "speech", "textgrid": "turns"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,16 +171,6 @@ class Order:
             )
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What there is to say about a file."""
-
-    file: str
-    probability: SpeechProbability
-    turns: list[Segment]
-    score: Score | None
-
-
 def run(
     order: Order,
     *,
@@ -248,8 +230,7 @@ def _find(
     code = 0
     for file, listen in _listening(order, sounds, executor):
         try:
-            found = _found(file, order, listen())
-            text = _WRITERS.get(order.format, _labels_text)(found, order)
+            text = text_of(_found(file, order, listen()), order.format)
         except BrokenExecutor as error:
             raise EngineError(
                 "a process that listened ended before its work: there may not be "
@@ -259,7 +240,7 @@ def _find(
             complain(_complaint(file, error))
             code = 1
         else:
-            write(file, text)
+            write(_stem(file), text)
     return code
 
 
@@ -287,17 +268,16 @@ def _say_nothing(_done_s: float, _total_s: float) -> None:
     """Show no bar where many would be drawn over each other."""
 
 
-def _found(file: str, order: Order, probability: SpeechProbability) -> _Found:
+def _found(file: str, order: Order, probability: SpeechProbability) -> Found:
     turns = segment(probability, order.settings)
-    labels = _labels_of(file, order)
-    scored = None if labels is None else score(turns, probability, reference=labels)
-    return _Found(file, probability, turns, scored)
+    scored = None
+    if order.labels is not None:
+        labels = _labels_of(file, Path(order.labels))
+        scored = score(turns, probability, reference=labels)
+    return Found(file, _stem(file), probability, order.settings, turns, scored)
 
 
-def _labels_of(file: str, order: Order) -> Labels | None:
-    if order.labels is None:
-        return None
-    source = Path(order.labels)
+def _labels_of(file: str, source: Path) -> Labels:
     if not source.is_dir():
         return Labels.read(source)
     suffixes = {each.suffix.lower() for each in LABEL_FORMATS.values()}
@@ -310,123 +290,18 @@ def _labels_of(file: str, order: Order) -> Labels | None:
 
 
 def _writer(order: Order, stdout: TextIO) -> Callable[[str, str], object]:
-    """What takes a file's name and the text about it."""
+    """What takes the stem of a file's name and the text about it."""
+    header = header_of(order.format)
     if order.out == STREAM:
-        if order.format == "csv":
-            stdout.write(_csv_line(COLUMNS))
-        return lambda _file, text: stdout.write(text)
-    folder, suffix = Path(order.out), _suffix(order.format)
-    return lambda file, text: _keep(folder / f"{_stem(file)}{suffix}", text, order)
+        stdout.write(header)
+        return lambda _stem, text: stdout.write(text)
+    folder, suffix = Path(order.out), suffix_of(order.format)
+    return lambda stem, text: _keep(folder / f"{stem}{suffix}", header + text)
 
 
-def _keep(target: Path, text: str, order: Order) -> None:
-    header = _csv_line(COLUMNS) if order.format == "csv" else ""
+def _keep(target: Path, text: str) -> None:
     with replacing(target) as draft:
-        draft.write_text(header + text, "utf-8", newline="")
-
-
-def _table_text(found: _Found, order: Order) -> str:
-    heard = found.probability
-    count = len(found.turns)
-    lines = [
-        f"{found.file}: {count} turn{'s' * (count != 1)} in {heard.duration:.1f} s "
-        f"({heard.model} {heard.version})".rstrip()
-    ]
-    if found.turns:
-        lines.append(f"{'start':>10} {'end':>10}  evidence")
-    for turn, following in zip_longest(found.turns, found.turns[1:]):
-        evidence = explain(
-            turn, probability=heard, settings=order.settings, following=following
-        )
-        start, end = turn.audio_start_ms / 1000, turn.audio_end_ms / 1000
-        lines.append(f"{start:10.3f} {end:10.3f}  {evidence}")
-    if found.score is not None:
-        lines.append(_score_line(found.score))
-    return "\n".join(lines) + "\n"
-
-
-def _score_line(found: Score) -> str:
-    detection, coverage = found.detection, found.coverage
-    return (
-        f"of {coverage.labels:.0f} labels {coverage.missed:.0f} missed; "
-        f"{coverage.false:.0f} false turns; precision {detection.precision:.3f}, "
-        f"recall {detection.recall:.3f}, F1 {detection.f1:.3f}; "
-        f"onset {coverage.onset_error_ms:+.0f} ms, "
-        f"offset {coverage.offset_error_ms:+.0f} ms"
-    )
-
-
-def _csv_text(found: _Found, _order: Order) -> str:
-    return "".join(
-        _csv_line(
-            (
-                found.file,
-                _seconds(turn.audio_start_ms),
-                _seconds(turn.audio_end_ms),
-                _seconds(turn.started_at_ms),
-                _seconds(turn.stopped_at_ms),
-                turn.ended,
-            )
-        )
-        for turn in found.turns
-    )
-
-
-def _csv_line(fields: tuple[str, ...]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(fields)
-    return line.getvalue()
-
-
-def _seconds(ms: int | None) -> str:
-    return "" if ms is None else f"{ms / 1000:.3f}"
-
-
-def _json_text(found: _Found, order: Order) -> str:
-    facts: dict[str, Any] = {
-        "file": found.file,
-        "model": found.probability.model,
-        "version": found.probability.version,
-        "duration_ms": len(found.probability) * found.probability.hop_ms,
-        "settings": msgspec.to_builtins(order.settings),
-        "turns": [
-            {
-                "audio_start_ms": turn.audio_start_ms,
-                "audio_end_ms": turn.audio_end_ms,
-                "speech_started_ms": turn.started_at_ms,
-                "speech_stopped_ms": turn.stopped_at_ms,
-                "ended": turn.ended,
-            }
-            for turn in found.turns
-        ],
-    }
-    if found.score is not None:
-        facts["score"] = {
-            name: None if math.isnan(value) else value
-            for part in found.score
-            for name, value in part._asdict().items()
-        }
-    return json.dumps(facts, ensure_ascii=False) + "\n"
-
-
-def _labels_text(found: _Found, order: Order) -> str:
-    """The turns as a file of labels."""
-    chosen = _label_format(order)
-    spans = Labels.of(found.turns, tier=_TIERS.get(order.format, ""))
-    numbered = (replace(span, text=f"turn {n}") for n, span in enumerate(spans, 1))
-    with tempfile.TemporaryDirectory(prefix="rtnb-vad-") as folder:
-        path = Path(folder, _stem(found.file) + ".labels")
-        Labels(numbered).write(path, chosen)
-        return path.read_bytes().decode("utf-8")
-
-
-def _label_format(order: Order) -> LabelFormat:
-    return next(name for name in LABEL_FORMATS if name == order.format)
-
-
-def _suffix(name: str) -> str:
-    files = (file.suffix for known, file in LABEL_FORMATS.items() if known == name)
-    return next(files, f".{name}")
+        draft.write_text(text, "utf-8", newline="")
 
 
 def _stem(file: str) -> str:
@@ -439,16 +314,11 @@ def _double(names: Iterable[str]) -> str | None:
     return next((name for name, count in counts.items() if count > 1), None)
 
 
-def _complaint(file: str, error: Exception) -> str:
+def _complaint(file: str, error: object) -> str:
+    """The error, with the file's name unless it has it."""
     said = str(error)
-    return said if file in said else f"{file}: {said}"
-
-
-_WRITERS: Final[dict[str, Callable[[_Found, Order], str]]] = {
-    "table": _table_text,
-    "csv": _csv_text,
-    "json": _json_text,
-}
+    named = re.search(rf"(?<!\w){re.escape(file)}(?!\w)", said)
+    return said if named else f"{file}: {said}"
 
 
 def _sweep(
@@ -463,14 +333,13 @@ def _sweep(
 
     reference: dict[str, Labels] = {}
     usable = dict(sounds)
-    for file in sounds if order.labels is not None else ():
-        try:
-            found = _labels_of(file, order)
-        except (RtnbError, OSError) as error:
-            complain(_complaint(file, error))
-            del usable[file]
-        else:
-            reference |= {} if found is None else {file: found}
+    if order.labels is not None:
+        for file in order.files:
+            try:
+                reference[file] = _labels_of(file, Path(order.labels))
+            except (RtnbError, OSError) as error:
+                complain(_complaint(file, error))
+                del usable[file]
     frame = sweep(
         usable,
         threshold=order.threshold or SWEPT_THRESHOLDS,
@@ -482,27 +351,13 @@ def _sweep(
     )
     failed: dict[str, str] = frame.attrs["failed"]
     for file, reason in failed.items():
-        complain(_complaint(file, ConfigError(reason)))
-    text = _sweep_text(frame, order.format)
+        complain(_complaint(file, reason))
+    text = text_of_sweep(frame, order.format)
     if order.out == STREAM:
         stdout.write(text)
     else:
-        with replacing(Path(order.out) / f"sweep{_suffix(order.format)}") as draft:
-            draft.write_text(text, "utf-8", newline="")
+        _keep(Path(order.out, f"sweep{suffix_of(order.format)}"), text)
     return 1 if failed or len(usable) < len(sounds) else 0
-
-
-def _sweep_text(frame: pd.DataFrame, name: str) -> str:
-    match name:
-        case "csv":
-            return frame.to_csv(index=False, lineterminator="\n")
-        case "json":
-            return f"{frame.to_json(orient='records', lines=True).rstrip()}\n"
-        case _:
-            from rtnb.vad.choosing import by_setting
-
-            table = by_setting(frame).dropna(axis="columns", how="all")
-            return table.to_string(index=False, float_format="{:.4g}".format) + "\n"
 
 
 def _jobs(order: Order, sounds: Mapping[str, Path]) -> int:
