@@ -24,6 +24,9 @@ const RECOGNITION_LIMIT_MS = 3600000;
 /** Nobody answers "ready", ms. */
 const READY_LIMIT_MS = 20000;
 
+const FINDING = "Finding the speech probability";
+const COMPUTING = "Computing where sentences end: the recogniser listens to the whole sound, once …";
+const LATE = "Waiting for the kernel: it answers when the running cell is done.";
 const NOBODY = "No kernel answers for this tuner: run its cell again to see the sound.";
 const EXPLAINED = 200;
 const FEWEST_BINS = 200;
@@ -42,6 +45,7 @@ export class TunerActions {
   #explained = new Map();
   #recognising = false;
   #receiving = false;
+  #sharing = false;
   /** @type {{ side: "settings" | "compared", index: number } | null} */
   hovered = null;
   explanation = "";
@@ -114,14 +118,22 @@ export class TunerActions {
     this.#changed();
   }
 
+  /**
+   * What was said is over, if it is still what is said last.
+   * @param {string} beginning
+   */
+  #unsay(beginning) {
+    if (this.status.text.startsWith(beginning)) this.say("");
+  }
+
   #changed() {
     for (const listener of this.#listeners) listener();
   }
 
   /** @param {boolean} late */
   #waits(late) {
-    if (late) this.say("Waiting for the kernel: it answers when the running cell is done.");
-    else if (this.status.text.startsWith("Waiting for the kernel")) this.say("");
+    if (late) this.say(LATE);
+    else this.#unsay(LATE);
   }
 
   /**
@@ -161,7 +173,7 @@ export class TunerActions {
       case "probability":
         return this.#takeProbability(content, buffers);
       case "progress":
-        return this.say(`Finding the speech probability: ${Math.round((100 * content.done) / content.total)} %`);
+        return this.say(`${FINDING}: ${Math.round((100 * content.done) / content.total)} %`);
       case "feed":
         return this.#takeFeed(content, buffers);
       case "labels":
@@ -180,7 +192,7 @@ export class TunerActions {
     this.player.forget();
     this.store.takeSound({ start, end, live }, { start, stop: end, low: int16(low), high: int16(high) });
     this.#takeView();
-    this.say(live ? "Listening: what the session hears is drawn here." : "Finding the speech probability …");
+    this.say(live ? "Listening: what the session hears is drawn here." : `${FINDING} …`);
     this.#seekDetail();
   }
 
@@ -191,7 +203,7 @@ export class TunerActions {
   #takeProbability({ hop_ms, first_hop }, [p]) {
     this.#explained.clear();
     this.store.takeProbability({ p: float32(p), hopMs: hop_ms, firstHop: first_hop });
-    if (this.status.text.startsWith("Finding")) this.say("");
+    this.#unsay(FINDING);
     this.#seekSentences();
   }
 
@@ -356,15 +368,21 @@ export class TunerActions {
     this.store.takeSettings(settings, compared);
     this.#explainAnew();
     this.#seekSentences();
-    this.#later("settings", SHARE_MS, () => {
-      this.model.set("settings", this.store.settings);
-      this.model.set("compared", this.store.comparedSettings);
-      this.model.save_changes();
-    });
+    this.code = "";
+    this.#later("settings", SHARE_MS, () => this.#shareSettings());
+  }
+
+  #shareSettings() {
+    const { settings, comparedSettings } = this.store;
+    this.#sharing = true;
+    this.model.set("settings", settings);
+    this.model.set("compared", comparedSettings);
+    this.#sharing = false;
+    this.model.save_changes();
   }
 
   #takeSettings() {
-    if (this.#timers.has("settings")) return;
+    if (this.#sharing || this.#timers.has("settings")) return;
     const [settings, compared] = [this.model.get("settings"), this.model.get("compared") ?? null];
     if (equal(settings, this.store.settings) && equal(compared, this.store.comparedSettings) && this.store.chosen) return;
     this.store.takeSettings(settings, compared);
@@ -383,12 +401,12 @@ export class TunerActions {
     const kinds = [store.settings.type, store.comparedSettings?.type];
     if (!kinds.includes("semantic_vad") || store.sentences || !store.trace || this.#recognising || store.live) return;
     this.#recognising = true;
-    this.say("Computing where sentences end: the recogniser listens to the whole sound, once …");
+    this.say(COMPUTING);
     const answer = await this.#ask("sentences", {}, { limit: RECOGNITION_LIMIT_MS });
     this.#recognising = false;
     if (!answer) return;
     store.takeSentences({ hops: int32(answer.buffers[0]), p: float32(answer.buffers[1]) });
-    this.say("");
+    this.#unsay(COMPUTING);
   }
 
   // -- sound -----------------------------------------------------------------------------

@@ -22,10 +22,17 @@ const SLIDERS = [
 export function buildControls(actions) {
   const transport = buildTransport(actions);
   const tip = element("p", "rtnb-tuner-tip", { role: "status" });
-  const parts = [buildSettings(actions), buildCounters(actions), buildLabels(actions), buildOutlets(actions)];
+  const settings = [buildSettings(actions), buildOutlets(actions)];
+  const outcome = [buildCounters(actions), buildLabels(actions)];
+  const parts = [...settings, ...outcome];
   const status = element("p", "rtnb-tuner-status", { role: "status" });
   const body = element("div", "rtnb-tuner-body");
-  body.append(...parts.map((part) => part.element), status);
+  for (const column of [settings, outcome]) {
+    const made = element("div", "rtnb-tuner-column");
+    made.append(...column.map((part) => part.element));
+    body.append(made);
+  }
+  body.append(status);
   return {
     transport: transport.element,
     tip,
@@ -174,7 +181,7 @@ function buildCounters(actions) {
   const table = element("table", "rtnb-tuner-counters");
   table.innerHTML =
     "<thead><tr><td></td><th scope=col>turns</th><th scope=col title='the turn ended, and the speech went on within a second'>cut-ins</th>" +
-    "<th scope=col title='median time from the end of speech to speech_stopped'>delay</th><th scope=col>settings</th></tr></thead>";
+    "<th scope=col title='median time from the end of speech to speech_stopped'>delay</th><th scope=col title='threshold, silence and prefix; or eagerness'>settings</th></tr></thead>";
   const rows = element("tbody", "");
   table.append(rows);
   const make = (/** @type {string} */ name) => {

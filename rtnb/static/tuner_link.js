@@ -6,9 +6,6 @@ const PATIENCE_MS = 3000;
 /** After so long a question is given up, ms. */
 const LIMIT_MS = 60000;
 
-/** What is said while the kernel does not answer. */
-export const WAITING = "Waiting for the kernel: it answers when the running cell is done.";
-
 /** The kernel will not answer this question. */
 export class Unanswered extends Error {}
 
@@ -51,7 +48,7 @@ export class KernelLink {
     const request = ++this.#asked;
     return new Promise((resolve, reject) => {
       const late = this.env.setTimeout(() => this.waits(true), PATIENCE_MS);
-      const over = this.env.setTimeout(() => this.#settle(request)?.reject(new Unanswered(WAITING)), limit);
+      const over = this.env.setTimeout(() => this.#settle(request)?.reject(new Unanswered("The kernel does not answer.")), limit);
       this.#waiting.set(request, { resolve, reject, timers: [late, over] });
       this.say(type, { request, ...facts });
     });

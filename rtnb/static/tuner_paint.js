@@ -195,7 +195,7 @@ function paintWave(canvas, store, { width, colours }, { top, height }) {
     canvas.rect(x, middle - high * gain - 0.5, 1, (high - low) * gain + 1);
   });
   canvas.fill();
-  const level = peak ? `peak ${(20 * Math.log10(peak / FULL_SCALE)).toFixed(0)} dBFS` : "digital silence";
+  const level = peak ? `peak ${Math.round(20 * Math.log10(peak / FULL_SCALE))} dBFS`.replace("-", "−") : "digital silence";
   caption(canvas, level, top + height - 10, colours);
 }
 

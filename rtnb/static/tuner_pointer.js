@@ -34,10 +34,7 @@ export function handlePointer(view) {
   const { canvas } = view;
   /** @type {Gesture | null} */
   let gesture = null;
-  const point = (/** @type {MouseEvent} */ event) => {
-    const box = canvas.getBoundingClientRect();
-    return { x: event.clientX - box.left, y: event.clientY - box.top };
-  };
+  const point = (/** @type {MouseEvent} */ { offsetX, offsetY }) => ({ x: offsetX, y: offsetY });
   const give = () => {
     gesture?.cancel?.();
     gesture = null;
@@ -244,7 +241,7 @@ function write(view, { x, y }) {
 export function writeLabel(view, found, toPixels) {
   const { stage, canvas, actions, lanes } = view;
   const { labels } = actions.store;
-  const field = /** @type {HTMLInputElement} */ (element("input", "rtnb-tuner-text", { type: "text", "aria-label": "Text of the label" }));
+  const field = /** @type {HTMLInputElement} */ (element("input", "rtnb-tuner-text", { type: "text", "aria-label": "Text of the label", "data-lm-suppress-shortcuts": "true" }));
   const left = Math.max(0, Math.min(canvas.clientWidth - 160, toPixels(found.start)));
   const wide = Math.max(160, toPixels(found.end) - toPixels(found.start));
   field.style.left = `${left}px`;

@@ -245,7 +245,7 @@ export class TunerStore {
   #outcome(settings) {
     if (!this.trace) return null;
     const { p, hopMs } = this.trace;
-    if (settings.type === "semantic_vad" && !this.sentences) return null;
+    if (settings.type === "semantic_vad" && !this.sentences && !this.live) return null;
     const turns = segments(p, /** @type {any} */ (settings), hopMs, /** @type {any} */ (this.sentences));
     return { settings, turns, ...this.#judge(turns) };
   }

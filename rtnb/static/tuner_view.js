@@ -15,6 +15,9 @@ const HEIGHT = 340;
 const ROW_HEIGHT = 24;
 const COMPARED_HEIGHT = 30;
 
+/** JupyterLab leaves keys alone only where the very element that has the focus says so. */
+const FOCUSABLE = "canvas, button, input, select, textarea";
+
 const DESCRIPTION =
   "Waveform, speech probability with its threshold, turns and labels. Space plays, the arrow keys left and right move the cursor, " +
   "up and down the threshold, plus and minus zoom, Enter plays the turn, L labels it, Delete removes the label, Ctrl+Z undoes.";
@@ -48,7 +51,6 @@ export class TunerView {
   constructor(actions, el) {
     this.actions = actions;
     const root = element("div", "rtnb rtnb-tuner", { role: "group", "aria-label": "Turn detection tuner" });
-    root.setAttribute("data-lm-suppress-shortcuts", "true");
     const canvas = /** @type {HTMLCanvasElement} */ (element("canvas", "rtnb-canvas rtnb-tuner-canvas", { role: "application" }));
     canvas.tabIndex = 0;
     canvas.setAttribute("aria-label", DESCRIPTION);
@@ -58,6 +60,7 @@ export class TunerView {
     const stage = element("div", "rtnb-tuner-stage");
     stage.append(canvas);
     root.append(controls.transport, stage, controls.tip, controls.body, summary);
+    for (const each of root.querySelectorAll(FOCUSABLE)) each.setAttribute("data-lm-suppress-shortcuts", "true");
     el.append(root);
     this.root = root;
     this.canvas = canvas;

@@ -28,6 +28,8 @@ from typing_extensions import override
 from rtnb.audio import Clip
 from rtnb.errors import ConfigError, RtnbError
 from rtnb.vad import SERVER_VAD_DEFAULTS, SemanticVad, ServerVad, segment
+from rtnb.vad.dialects import DIALECTS, as_code
+from rtnb.vad.explanation import explain
 from rtnb.vad.labels import Labels
 from rtnb.widgets.comm_routing import let_in_while_busy
 from rtnb.widgets.loader import bundle, stylesheet
@@ -56,9 +58,6 @@ log = logging.getLogger("rtnb.widgets")
 END_SECONDS: Final = 5.0
 """How long `close` waits for what goes on."""
 
-DIALECTS: Final = ("rtnb", "session.update", "livekit", "pipecat", "fastrtc")
-"""What settings can be copied as."""
-
 Answer: TypeAlias = tuple[dict[str, Any], list[bytes]]
 """Facts and buffers of an answer to a page."""
 
@@ -69,7 +68,7 @@ class _Closed(Exception):  # noqa: N818 - no error: nobody waits for it any more
 
 _SETTINGS: Final = {
     "to_json": lambda settings, _: settings_to_page(settings),
-    "from_json": lambda wire, tuner: settings_from_page(wire, tuner.settings),
+    "from_json": lambda wire, tuner: settings_from_page(wire, before=tuner.settings),
 }
 """How settings travel as a trait."""
 
@@ -244,6 +243,11 @@ class VadTuner(anywidget.AnyWidget):
             raise ConfigError(
                 "the labels have no file yet: name one, such as labels.txt"
             )
+        folder = Path(self.labels_path).resolve().parent
+        if not folder.is_dir():
+            raise ConfigError(
+                f"there is no folder {folder}: make it first, or save elsewhere"
+            )
         self.labels.write(self.labels_path)
 
     @override
@@ -380,6 +384,8 @@ class VadTuner(anywidget.AnyWidget):
 
     def _give_sentences(self, _: object) -> Answer:
         found = self._sound.sentences()
+        if found is None:
+            raise ConfigError("the pauses of live sound are not judged by the words")
         return {}, [found.hops.astype("<i4").tobytes(), found.p.astype("<f4").tobytes()]
 
     # -- turns -----------------------------------------------------------------------
@@ -391,10 +397,14 @@ class VadTuner(anywidget.AnyWidget):
             return segment(probability, settings)
         return segment(probability, settings, sentences=self._sound.sentences())
 
-    def _explain(self, content: dict[str, Any]) -> Answer:
-        from rtnb.vad.explain import explain
+    def _chosen(self, content: dict[str, Any]) -> ServerVad | SemanticVad:
+        """Settings of a page, as they are when it asks."""
+        return checked_settings(
+            settings_from_page(content["settings"], before=self.settings)
+        )
 
-        settings = settings_from_page(content["settings"], self.settings)
+    def _explain(self, content: dict[str, Any]) -> Answer:
+        settings = self._chosen(content)
         probability, first_hop, clip = self._sound.judged()
         turns = self._turns(settings)
         started = int(content["started"]) - first_hop
@@ -412,9 +422,7 @@ class VadTuner(anywidget.AnyWidget):
         return {"text": text}, []
 
     def _code(self, content: dict[str, Any]) -> Answer:
-        from rtnb.vad.dialects import as_code
-
-        settings = settings_from_page(content["settings"], self.settings)
+        settings = self._chosen(content)
         return {"text": as_code(settings, content["dialect"])}, []
 
     # -- labels ----------------------------------------------------------------------
@@ -444,7 +452,7 @@ class VadTuner(anywidget.AnyWidget):
     # -- the session -----------------------------------------------------------------
 
     def _apply(self, content: dict[str, Any]) -> Answer:
-        settings = settings_from_page(content["settings"], self.settings)
+        settings = self._chosen(content)
         if self._session is None:
             raise ConfigError(
                 "no session is attached: write rtnb.VadTuner(clip, session=session)"
@@ -495,8 +503,10 @@ def _sound_of(
 
 
 def _detection_of(sound: Any) -> ServerVad | SemanticVad | None:
-    """Turn detection of a session, or of a recording that knows it."""
+    """Turn detection of a session, or what a recording ended with."""
     found = getattr(sound, "settings", None)
+    if isinstance(found, tuple):
+        found = found[-1].turn_detection if found else None
     for name in ("audio", "input", "turn_detection"):
         found = getattr(found, name, found)
     return found if isinstance(found, ServerVad | SemanticVad) else None

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import numpy as np
 
 from rtnb.audio import Clip, envelope
+from rtnb.audio.pcm import to_int16
 from rtnb.vad import SpeechProbability, StreamingVad
 from rtnb.vad.silero import HOP_MS
-from rtnb.widgets.tuner_sound import LONGEST_PIECE_S, PLAYED_RATE, Outline
+from rtnb.widgets.tuner_sound import FULL_SCALE, LONGEST_PIECE_S, PLAYED_RATE, Outline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +154,7 @@ class LiveSound:
             fresh = samples[max(0, kept.end - position) :]
             if not len(fresh):
                 return
-            kept.append(np.round(fresh * 32767).astype(np.int16))
+            kept.append(to_int16(fresh))
             self._vad.push(fresh)
             self._p.append(self._vad.take_probabilities())
         self._news.set()
@@ -204,7 +205,7 @@ class LiveSound:
         start = -(-start // BIN) * BIN
         bins = max(0, (stop - start) // BIN)
         samples = self._samples.read(start, start + bins * BIN)
-        scaled = samples.astype(np.float32) / 32768
+        scaled = samples.astype(np.float32) / np.float32(FULL_SCALE)
         low, high = envelope(scaled, bins) if bins else (scaled, scaled)
         rate = PLAYED_RATE
         return Outline.of(start / rate, (start + bins * BIN) / rate, low, high)

@@ -39,7 +39,7 @@ def settings_to_page(settings: ServerVad | SemanticVad | None) -> dict[str, Any]
 
 
 def settings_from_page(
-    wire: dict[str, Any] | None, before: ServerVad | SemanticVad
+    wire: dict[str, Any] | None, *, before: ServerVad | SemanticVad
 ) -> ServerVad | SemanticVad | None:
     """Settings that a page has chosen.
 
