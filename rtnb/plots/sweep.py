@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from rtnb.errors import ConfigError
 from rtnb.plots.figure import axes_or_new, ink, legend
@@ -270,7 +269,7 @@ def _places(names: Sequence[Any]) -> dict[Any, float]:
 
 def _stressor_axis(ax: Axes, places: dict[Any, float]) -> None:
     ax.set_xlabel("stressor")
-    if all(name == place for name, place in places.items()):
-        ax.xaxis.set_major_locator(MaxNLocator(8))
-        return
-    ax.set_xticks(list(places.values()), [str(name) for name in places])
+    ax.set_xticks(
+        list(places.values()),
+        [f"{name:g}" if name == place else str(name) for name, place in places.items()],
+    )

@@ -126,8 +126,7 @@ def _table(outcomes: Sequence[Outcome], grid: Grid, *, stressed: bool) -> pd.Dat
     failed = {each.task: each.reason for each in outcomes if each.figures is None}
     done = [each for each in outcomes if each.figures is not None]
     if not done:
-        reasons = "; ".join(f"{task}: {reason}" for task, reason in failed.items())
-        raise ConfigError(f"nothing could be listened to: {reasons}")
+        raise ConfigError(f"nothing could be listened to: {_reasons(failed)}")
     for task, reason in failed.items():
         log.warning("sweep.failed", extra={"rtnb.file": task, "rtnb.reason": reason})
     settings = np.array(list(grid.settings()))
@@ -152,8 +151,16 @@ def _table(outcomes: Sequence[Outcome], grid: Grid, *, stressed: bool) -> pd.Dat
 def _summary(tried: int, failed: Mapping[str, str]) -> str:
     if not failed:
         return f"{tried} of {tried} could be used."
-    reasons = "; ".join(f"{task}: {reason}" for task, reason in failed.items())
-    return f"{tried - len(failed)} of {tried} could be used. Not used: {reasons}"
+    used = tried - len(failed)
+    return f"{used} of {tried} could be used. Not used: {_reasons(failed)}"
+
+
+def _reasons(failed: Mapping[str, str]) -> str:
+    """Why each failed; most reasons begin with the name of the file."""
+    return "; ".join(
+        reason if reason.startswith(task) else f"{task}: {reason}"
+        for task, reason in failed.items()
+    )
 
 
 def _check_stressors(

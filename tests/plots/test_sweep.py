@@ -166,6 +166,7 @@ def test_robustness_draws_cut_ins_where_there_are_none(ax):
     plot_robustness(frame, ax)
     first, second = ax.get_lines()
     assert first.get_xdata().tolist() == [0, 10]  # decibels, to scale
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["10", "0"]
     minutes = frame["minutes"].iloc[0]
     assert first.get_ydata() == pytest.approx([6 / minutes, 3 / minutes])
     assert second.get_label() == "threshold 0.7"
