@@ -41,6 +41,7 @@ from rtnb.gateway.conversation import Conversation, Engine
 from rtnb.gateway.cors import Cors
 from rtnb.gateway.media import MediaPort
 from rtnb.gateway.models import DEFAULT_MODEL
+from rtnb.gateway.parts import close
 from rtnb.gateway.recogniser import Recogniser
 from rtnb.gateway.refusals import HANDLERS, not_found, refusal
 from rtnb.gateway.responder import load
@@ -141,7 +142,9 @@ class Gateway:
         try:
             yield
         finally:
-            await self._engine.recogniser.close()
+            engine = self._engine
+            for part in (engine.recogniser, engine.responder, engine.voice):
+                await close(part)
 
     # -- who may come in -------------------------------------------------------------
 

@@ -20,16 +20,16 @@ import numpy as np
 from rtnb.audio import Samples, StreamingResampler
 from rtnb.clock import Clock, SystemClock
 from rtnb.errors import EngineError, ServerError
+from rtnb.gateway.parts import SpeechToText, TextToSpeech, speech
 from rtnb.gateway.responder import Pause, Request, Responder, ToolCall, stream
 from rtnb.protocol import server as effects
 from rtnb.protocol.server import SAMPLE_RATE, ServerMachine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
-    from rtnb.gateway.recogniser import Recogniser, Utterance
+    from rtnb.gateway.parts import Listening
     from rtnb.gateway.tap import Tap
-    from rtnb.gateway.voice import Spoken, Voice
 
 log = logging.getLogger("rtnb.gateway")
 
@@ -51,9 +51,9 @@ class Engine:
     ----------
     responder : callable
         See `rtnb.gateway.responder`.
-    recogniser : Recogniser
+    recogniser : SpeechToText
         Ears that write down words.
-    voice : Voice
+    voice : TextToSpeech
         Mouth.
     clock : Clock
         Paces the audio; an `InstantClock` bursts it.
@@ -63,8 +63,8 @@ class Engine:
     """
 
     responder: Responder
-    recogniser: Recogniser
-    voice: Voice
+    recogniser: SpeechToText
+    voice: TextToSpeech
     clock: Clock = field(default_factory=SystemClock)
     rate: float = 4.0
 
@@ -99,7 +99,7 @@ class Conversation:
         self.taps: list[Tap] = []
         self.on_hangup: Callable[[int, str], None] | None = None
         self._answers: dict[str, asyncio.Task[None]] = {}
-        self._ears: dict[str, tuple[Utterance, StreamingResampler]] = {}
+        self._ears: dict[str, tuple[Listening, StreamingResampler]] = {}
         self._recognitions: dict[str, asyncio.Task[str | None]] = {}
         self._judgements: set[asyncio.Task[None]] = set()
         self._told_unjudged = False
@@ -249,7 +249,7 @@ class Conversation:
 
     # -- recognition -----------------------------------------------------------------
 
-    async def _judge(self, pause: effects.JudgePause, utterance: Utterance) -> None:
+    async def _judge(self, pause: effects.JudgePause, utterance: Listening) -> None:
         """Have a pause judged; where recognition fails, nothing is said about it."""
         asked_at = self.now
         probability = failure = None
@@ -390,13 +390,13 @@ class _Answer:
 
     async def _speak(self, clause: str) -> bool:
         """Say one clause, its words a little ahead of its sound."""
-        voice = self._conversation.engine.voice
+        mouth, wanted = self._conversation.engine.voice, self._wanted
         text = clause if self._sent == 0 else f" {clause}"
         shift = len(text) - len(clause)
         written = 0
         held: list[Samples] = []
-        spoken = voice.speak(clause, voice=self._wanted.voice, speed=self._wanted.speed)
-        async with contextlib.aclosing(_in_thread(spoken)) as pieces:
+        spoken = speech(mouth, clause, voice=wanted.voice, speed=wanted.speed)
+        async with contextlib.aclosing(spoken) as pieces:
             async for piece in pieces:
                 upto = max((word.end + shift for word in piece.words), default=written)
                 if upto > written and not self._write(text[written:upto]):
@@ -426,21 +426,3 @@ class _Answer:
         on = self._machine.play(self._wanted.response_id, samples, self._clock.now())
         self._conversation.pump()
         return on
-
-
-async def _in_thread(spoken: Any) -> AsyncGenerator[Spoken]:
-    """Iterate a blocking generator in a worker thread; closing it waits its step."""
-    end = object()
-    step: asyncio.Future[Any] | None = None
-    try:
-        while True:
-            step = asyncio.ensure_future(asyncio.to_thread(next, spoken, end))
-            piece = await asyncio.shield(step)
-            if piece is end:
-                return
-            yield piece
-    finally:
-        if step is not None and not step.done():
-            with contextlib.suppress(Exception):
-                await step
-        spoken.close()

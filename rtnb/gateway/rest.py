@@ -9,10 +9,10 @@ secret". The wording of refusals is the service's where it is known.
 from __future__ import annotations
 
 import struct
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, StreamingResponse
@@ -22,6 +22,7 @@ from rtnb.audio import pcm16_encode
 from rtnb.errors import ServerError
 from rtnb.gateway.conversation import CLAUSE
 from rtnb.gateway.models import DEFAULT_MODEL, models
+from rtnb.gateway.parts import speech
 from rtnb.gateway.refusals import NOT_FOUND, refusal
 from rtnb.gateway.voice import SAMPLE_RATE
 from rtnb.protocol import events as ev
@@ -33,7 +34,13 @@ from rtnb.protocol.server import ServerMachine
 from rtnb.protocol.validation import validate_request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Mapping,
+    )
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -128,12 +135,12 @@ class Rest:
         media_type = _media_type(wanted.response_format)
         sound = self._sound(wanted)
         # The first piece tells whether there is a voice, while a status can be sent.
-        first = await run_in_threadpool(next, sound)
+        first = await anext(sound)
         if wanted.response_format == "wav":
             first = wav_header() + first
         return StreamingResponse(_chain(first, sound), media_type=media_type)
 
-    def _sound(self, wanted: SpeechRequest) -> Iterator[bytes]:
+    async def _sound(self, wanted: SpeechRequest) -> AsyncGenerator[bytes]:
         """PCM16 of the text, clause by clause; at least one piece."""
         if not isinstance(wanted.voice, str):
             raise broken_rule(
@@ -145,11 +152,12 @@ class Rest:
         voice = NEIGHBOURS.get(wanted.voice, wanted.voice)
         clauses = [clause for clause in CLAUSE.split(wanted.input) if clause.strip()]
         for clause in clauses or [" "]:
-            spoken = self._engine.voice.speak(
-                clause.strip(), voice=voice, speed=wanted.speed
+            spoken = speech(
+                self._engine.voice, clause.strip(), voice=voice, speed=wanted.speed
             )
-            for piece in spoken:
-                yield pcm16_encode(piece.samples)
+            async with aclosing(spoken) as pieces:
+                async for piece in pieces:
+                    yield pcm16_encode(piece.samples)
 
 
 def effective_session(settings: Mapping[str, Any], now: float) -> dict[str, Any]:
@@ -213,9 +221,11 @@ def wav_header() -> bytes:
     return head + sound + struct.pack("<4sI", b"data", endless)
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
 
 
 def _media_type(response_format: str) -> str:
