@@ -233,6 +233,16 @@ def variants():
         yield type("Other", (), facts | {fact: changed})
 
 
+def test_who_reads_while_an_entry_is_replaced_reads_the_old_one(cache):
+    cache.store(KEY, entry(1_000, seed=1))
+    path = only_file(cache)
+    before = path.read_bytes()
+    with path.open("rb") as reader:
+        cache.store(KEY, entry(1_000, seed=2))
+        assert reader.read() == before
+    assert path.read_bytes() != before
+
+
 WRITER = """
 import sys
 from pathlib import Path
