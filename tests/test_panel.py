@@ -55,7 +55,12 @@ def test_the_sliders_follow_what_was_calibrated_and_send_nothing(panel, server):
     until(panel.prefix_padding, 340)
     assert (panel.threshold.value, panel.silence_duration.value) == (0.62, 420)
     assert panel.turn_detection.silence_duration_ms == 420
-    assert "session.update" not in server.types()
+    updated = threading.Event()
+    panel.session.on("session.updated", lambda _: updated.set())
+    panel.speed.value = 1.2
+    assert updated.wait(WAIT_S)
+    sent = [e["session"] for e in server.received if e["type"] == "session.update"]
+    assert sent == [{"type": "realtime", "audio": {"output": {"speed": 1.2}}}]
 
 
 def test_while_one_calibrates_turn_detection_is_not_the_sliders_to_change(panel):

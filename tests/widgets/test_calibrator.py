@@ -381,6 +381,7 @@ def test_it_waits_for_the_page_to_switch_off_what_it_switched_on(room):
     room.start(started=True)
     room.calibrator.cancel()
     room.until_step("measuring")
+    room.calibrator._thread.join(0.2)
     assert room.in_force is None
     room.port.talking = False
     room.until_step("idle")
