@@ -108,11 +108,11 @@ def best(
     --------
     >>> from rtnb.audio import Clip
     >>> from rtnb.vad import sweep
-    >>> pause = Clip.silence(0.4, 16_000)
-    >>> clip = Clip.example("austen-0880") + pause + Clip.example("austen-0890") + pause
-    >>> frame = sweep(clip, silence_duration_ms=[100, 200, 300, 400, 500])
+    >>> both = Clip.example("austen-0880") + Clip.example("austen-0890")
+    >>> clip = both + Clip.silence(2.0, 16_000)
+    >>> frame = sweep(clip, silence_duration_ms=[200, 400, 600, 800])
     >>> best(frame, max_cut_ins_per_min=0)
-    ServerVad(threshold=0.5, prefix_padding_ms=300, silence_duration_ms=400)
+    ServerVad(threshold=0.5, prefix_padding_ms=300, silence_duration_ms=600)
     """
     if not max_cut_ins_per_min >= 0:
         raise ConfigError(
