@@ -71,6 +71,21 @@ def test_speech_within_a_second_is_a_cut_in(quiet, cut_ins):
     assert scored("##" + quiet * "." + "###").timing.cut_ins == cut_ins
 
 
+@pytest.mark.parametrize(("later", "cut_ins"), [(99, 1), (100, 0)])
+def test_a_second_later_is_no_cut_in(later, cut_ins):
+    """Hops of 10 ms, of which 100 make a second to the millisecond."""
+    p = np.full(200, 0.1, np.float32)
+    p[:5] = p[15 + later :][:5] = 0.9  # the turn ends with hop 14
+    probability = SpeechProbability(p, 160, 16_000)
+    turns = segment(probability, ServerVad(silence_duration_ms=100))
+    assert turns[0].audio_end_ms == 150
+    assert score(turns, probability).timing.cut_ins == cut_ins
+
+
+def test_a_single_hop_is_speech():
+    assert scored("..#......").timing.delay_ms == 96
+
+
 def test_what_is_not_quite_speech_is_no_cut_in():
     assert scored("##...+++").timing.cut_ins == 0
 
@@ -134,6 +149,7 @@ def test_touching_is_not_overlapping():
     found = scored("..####......", reference=hops((0, 2), (9, 11)))
     assert (found.coverage.missed, found.coverage.false) == (2, 1)
     assert found.coverage.heard == 0
+    assert math.isnan(found.timing.delay_ms)
 
 
 def test_onset_and_offset_errors_are_those_of_the_first_and_the_last():
