@@ -263,6 +263,19 @@ class TestSilences:
         assert start / 512 == pytest.approx(20.5, abs=2)
         assert paused.notes[-1] == "inserted 100 ms of silence at 1 gap"
 
+    def test_the_cut_is_where_it_is_quietest_and_fades(self):
+        samples = np.full(32_768, 0.5, np.float32)
+        samples[10_900:11_000] = 0.1  # 26 to 32 ms after the middle of the dip
+        p = np.full(64, 0.99, np.float32)
+        p[20] = 0.3
+        clip = Clip(samples, 16_000)
+        paused = insert_silences(clip, 100, probability=SpeechProbability(p)).samples
+        start = int(np.flatnonzero(paused == 0.0)[0])
+        assert start == pytest.approx(10_950, abs=15)
+        assert not paused[start : start + 1_600].any()
+        assert max(paused[start - 1], paused[start + 1_600]) < 0.01
+        assert paused[start - 81] == paused[start + 1_681] == pytest.approx(0.5)
+
     @pytest.mark.parametrize(
         "p", [np.zeros(64), np.full(64, 0.99), np.linspace(0, 1, 64)]
     )
