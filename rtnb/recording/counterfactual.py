@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 SHORTEST_COMMIT_MS: Final = 100
 """The server refuses to commit less: documented."""
 
+MOST_STRETCHES: Final = 3
+"""Turns of one change whose times are shown one by one."""
+
 TurnChange: TypeAlias = Change[RecordedTurn, SimulatedTurn]
 
 
@@ -152,7 +155,7 @@ class Counterfactual:
         return [
             "delay unknown"
             if delay is None
-            else "answers as soon"
+            else "answers as soon as before"
             if not delay
             else f"answers {abs(delay):.0f} ms {'later' if delay > 0 else 'sooner'}",
             _fewer(cut_ins, "cut-in"),
@@ -192,7 +195,13 @@ class Counterfactual:
             for change in self.changes
         ]
         title = f"{_code(self.settings)}: {self.summary}"
-        return page.table(title, head, rows, words=("change",), notes=self.notes)
+        return page.table(
+            title,
+            head,
+            rows,
+            words=("change", "was (s)", "would be (s)"),
+            notes=self.notes,
+        )
 
 
 def replay(
@@ -375,6 +384,9 @@ def _ends(turns: Sequence[TurnLike]) -> tuple[int | None, int | None]:
 
 
 def _stretches(turns: Sequence[TurnLike]) -> str:
+    if len(turns) > MOST_STRETCHES:
+        start, end = turns[0].audio_start_ms, turns[-1].audio_end_ms
+        return f"{len(turns)} in {start / 1000:.2f} – {end / 1000:.2f}"
     return ", ".join(
         f"{turn.audio_start_ms / 1000:.2f} – {turn.audio_end_ms / 1000:.2f}"
         for turn in turns

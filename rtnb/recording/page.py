@@ -23,10 +23,14 @@ STYLE: Final = """<style>
 </style>"""
 
 
+MOST_ROWS: Final = 100
+"""Rows that are shown; the rest is counted."""
+
+
 def table(
     title: str,
     head: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Sequence[Sequence[str]],
     *,
     words: Sequence[str],
     notes: Iterable[str] = (),
@@ -39,8 +43,8 @@ def table(
         One line.
     head : sequence of str
         Names of the columns.
-    rows : iterable of sequences of str
-        Cells in plain text.
+    rows : sequence of sequences of str
+        Cells in plain text; of more than `MOST_ROWS` the first are shown.
     words : sequence of str
         Columns that hold words; the others hold figures.
     notes : iterable of str
@@ -52,8 +56,9 @@ def table(
         Without any script; everything is escaped.
     """
     lines = [_row(head, head, words, tag="th")]
-    lines += [_row(head, row, words, tag="td") for row in rows]
-    listed = "".join(f"<li>{safe(note)}</li>" for note in notes)
+    lines += [_row(head, row, words, tag="td") for row in rows[:MOST_ROWS]]
+    more = [f"{len(rows) - MOST_ROWS:,} more"] if len(rows) > MOST_ROWS else []
+    listed = "".join(f"<li>{safe(note)}</li>" for note in (*more, *notes))
     return (
         f'{STYLE}<div class="rtnb-recording"><strong>{safe(title)}</strong>'
         f"<table>{''.join(lines)}</table>"

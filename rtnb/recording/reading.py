@@ -132,7 +132,18 @@ class Recording:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recording:
-        """Open a recording; the same as ``Recording(path)``."""
+        """Open a recording; the same as ``Recording(path)``.
+
+        Parameters
+        ----------
+        path : path
+            Its folder.
+
+        Returns
+        -------
+        Recording
+            As far as it was written.
+        """
         return cls(path)
 
     # -- reading the folder ------------------------------------------------------------
@@ -324,7 +335,18 @@ class Recording:
         return tuple(self._story.steps)
 
     def left_after(self, position: int) -> float:
-        """Seconds that were still recorded after the audio up to a position was heard."""
+        """How long the recording went on after some audio was heard.
+
+        Parameters
+        ----------
+        position : int
+            End of that audio, samples since the session began.
+
+        Returns
+        -------
+        float
+            Seconds; 0 if it was never heard.
+        """
         last = max((t for _, t in self._heard), default=0.0)
         reached = (t for heard, t in self._heard if heard >= position)
         return last - next(reached, last)

@@ -44,6 +44,9 @@ WARM_UP_MS: Final = 1000
 """Where the recording begins in the middle of the session, the detector's own memory of
 what was before is gone after about so long."""
 
+MOST_TOLD: Final = 6
+"""Disagreements that the sentence tells one by one."""
+
 NEAR_MS: Final = 1000
 """Marks further apart than this are not the same mark."""
 
@@ -134,14 +137,17 @@ class ReplicaReport:
 
     @property
     def summary(self) -> str:
-        """One sentence, and one more for each disagreement."""
+        """How many agree, and the first disagreements."""
         if not self.checks:
             return "There are no marks to compare."
         right = len(self.checks) - len(self.disagreements)
         first = f"{right} of {len(self.checks)} marks agree to the millisecond"
         if not self.disagreements:
             return f"{first}."
-        return f"{first}; {'; '.join(map(str, self.disagreements))}."
+        shown = [str(check) for check in self.disagreements[:MOST_TOLD]]
+        more = len(self.disagreements) - len(shown)
+        rest = [f"{more} more"] if more else []
+        return f"{first}; {'; '.join([*shown, *rest])}."
 
     def to_frame(self) -> pd.DataFrame:
         """Write the marks as a table.
@@ -181,7 +187,7 @@ class ReplicaReport:
                 "" if check.agrees else _difference(check),
                 "" if check.margin is None else f"{check.margin:.3f}",
             )
-            for check in self.checks
+            for check in sorted(self.checks, key=lambda check: check.agrees)
         ]
         return page.table(self.summary, head, rows, words=("mark",), notes=self.notes)
 

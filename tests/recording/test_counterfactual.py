@@ -57,7 +57,7 @@ def test_the_hosted_turns_under_their_own_settings_are_the_same(hosted):
     assert found.before == found.after
     assert found.before.audio_tokens == 27 + 54 + 81
     assert found.summary == (
-        "3 turns instead of 3: 3 same; answers as soon, as many cut-ins, "
+        "3 turns instead of 3: 3 same; answers as soon as before, as many cut-ins, "
         "as many audio tokens."
     )
 
@@ -151,7 +151,18 @@ def test_it_shows_itself(hosted):
     html = hosted.replay_turns(ServerVad(silence_duration_ms=500))._repr_html_()
     assert "ServerVad(silence_duration_ms=500)" in html
     assert "+288 ms" in html
+    assert "1.46 – 4.26" in html
     assert "<script" not in html
+
+
+def test_many_turns_in_one_change_are_counted(path):
+    server = LawServer(Maker(path))
+    for _ in range(5):
+        server.hear(np.concatenate((SPEECH[12_000:36_000], SILENCE[:12_000])))
+    server.hear(SILENCE)
+    found = server.maker.finish().replay_turns(ServerVad(silence_duration_ms=900))
+    assert found.summary.startswith("1 turn instead of 5: 1 merged; ")
+    assert "5 in 0.0" in found._repr_html_()
 
 
 def test_semantic_vad_and_policies_can_be_asked_too(hosted):

@@ -9,9 +9,10 @@ import pandas as pd
 from msgspec import UnsetType
 
 import rtnb
-from rtnb import Clip, Panel, SemanticVad, ServerVad, Session, Turn
+from rtnb import Clip, Panel, Recording, SemanticVad, ServerVad, Session, Turn
 from rtnb.protocol import events
 from rtnb.protocol.client import ItemState
+from rtnb.recording import Counterfactual, Recorder, ReplicaReport
 from rtnb.session import Latency, MediaEndpoint, Segment, SettingRow, ToolCall
 from rtnb.timeline import Timeline
 from rtnb.usage import Cost, Usage
@@ -139,3 +140,17 @@ def seeing(clip: Clip) -> None:
     noisy = rtnb.vad.add_noise(clip, 10.0, 0, color="pink")
     rtnb.vad.change_gain(rtnb.vad.telephone(noisy), [(0.0, -6.0)])
     rtnb.vad.segment(probability, ServerVad(threshold=0.7))
+
+
+def recording(session: Session) -> None:
+    with session.record("take-1", note="all agreed") as recorder:
+        assert_type(recorder, Recorder)
+    recorded = rtnb.Recording.load("take-1")
+    assert_type(recorded, Recording)
+    assert_type(recorded.clip, Clip)
+    found = recorded.replay_turns(ServerVad(threshold=0.7))
+    assert_type(found, Counterfactual)
+    assert_type(found.summary, str)
+    assert_type(found.to_frame(), pd.DataFrame)
+    assert_type(recorded.check_replica(), ReplicaReport)
+    assert_type(rtnb.vad.speech_probability(recorded).hop_ms, int)
