@@ -45,6 +45,12 @@ def test_a_good_turn_is_called_that_with_its_figures():
     )
 
 
+def test_speech_lasts_as_long_as_the_detector_takes_it_to():
+    assert explained(trace((0.0, 20), (0.9, 40), (0.4, 3), (0.0, 40))).startswith(
+        "nothing remarkable: 1376 ms of speech, ended by 224 ms of quiet"
+    )
+
+
 @pytest.mark.parametrize(
     ("pause", "said"),
     [

@@ -197,6 +197,15 @@ def test_an_rttm_file_of_a_diariser(tmp_path):
     assert labels.tiers == ("ann", "bob")
 
 
+def test_neighbours_in_rttm_stay_neighbours_however_many_decimals(tmp_path):
+    text = (
+        "SPEAKER a 1 7.4686035 8.62073 <NA> <NA> ann <NA> <NA>\n"
+        "SPEAKER a 1 16.0893335 1 <NA> <NA> ann <NA> <NA>\n"
+    )
+    first, second = read(tmp_path, "a.rttm", text)
+    assert first.end_s == second.start_s
+
+
 @pytest.mark.parametrize(
     "text",
     [
