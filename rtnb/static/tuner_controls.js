@@ -6,6 +6,9 @@ import { clock } from "./tuner_axis.js";
 const ZOOM = 1.5;
 const EAGERNESS = ["auto", "low", "medium", "high"];
 
+/** Longer code is scrolled. */
+const MOST_ROWS = 16;
+
 /** The sliders of `server_vad`; the fields take any value that can be. */
 const SLIDERS = [
   { name: "threshold", label: "Threshold", unit: "", max: 1, step: 0.01 },
@@ -292,7 +295,7 @@ function buildOutlets(actions) {
   const apply = button("rtnb-tuner-apply", "Apply to session");
   const copy = button("", "Copy as code");
   const dialect = /** @type {HTMLSelectElement} */ (select([], "Dialect of the code"));
-  const code = /** @type {HTMLTextAreaElement} */ (element("textarea", "rtnb-tuner-code", { readonly: "", rows: "8", "aria-label": "Code", spellcheck: "false" }));
+  const code = /** @type {HTMLTextAreaElement} */ (element("textarea", "rtnb-tuner-code", { readonly: "", "aria-label": "Code", spellcheck: "false" }));
   press(apply, () => actions.apply());
   press(copy, () => actions.copy(dialect.value));
   const row = element("div", "rtnb-tuner-row");
@@ -312,6 +315,7 @@ function buildOutlets(actions) {
       mark(code, "hidden", actions.code ? null : "");
       if (code.value === actions.code) return;
       code.value = actions.code;
+      code.rows = Math.min(MOST_ROWS, actions.code.split("\n").length);
       code.select();
     },
   };

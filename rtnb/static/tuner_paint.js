@@ -23,8 +23,8 @@ const FONT = "11px system-ui, sans-serif";
 /** The waveform fills its lane at this peak; a louder one makes the scale coarser. */
 const SMALLEST_PEAK = 0.05 * FULL_SCALE;
 
-/** Events are written out where turns are so far apart, pixels. */
-const ROOM_FOR_NAMES = 170;
+/** Events are written out where the two of a turn are so far apart, pixels. */
+const ROOM_FOR_NAMES = 205;
 
 /** Room for the names of the lanes' marks at the right, pixels. */
 const GRIP_WIDTH = 44;
@@ -266,9 +266,9 @@ function paintEvents(canvas, store, { width, colours }, { events, wave }) {
   const { x } = scale(store.window, width);
   const at = (/** @type {number} */ hop) => x(((hop + 1) * hopMs + store.offsetMs) / 1000);
   const { cutIn } = store.chosen;
-  eachTurn(store, store.chosen, width, ({ index, left, right }) => {
+  eachTurn(store, store.chosen, width, ({ index, right }) => {
     const cut = cutIn[index] === 1;
-    const named = right - left > ROOM_FOR_NAMES;
+    const named = right - at(turns.startedHop[index]) > ROOM_FOR_NAMES;
     flag(canvas, at(turns.startedHop[index]), events, wave, 1, colours["band-edge"], named ? "speech_started" : "");
     if (turns.stoppedHop[index] < 0) return;
     const name = cut ? "cut in" : "speech_stopped";

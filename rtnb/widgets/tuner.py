@@ -19,7 +19,7 @@ import threading
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import anywidget
 import traitlets as t
@@ -36,6 +36,7 @@ from rtnb.widgets.loader import bundle, stylesheet
 from rtnb.widgets.tuner_feed import LiveSound
 from rtnb.widgets.tuner_sound import RecordedSound
 from rtnb.widgets.tuner_wire import (
+    SHOWN,
     checked_settings,
     checked_view,
     labels_from_page,
@@ -58,12 +59,25 @@ log = logging.getLogger("rtnb.widgets")
 END_SECONDS: Final = 5.0
 """How long `close` waits for what goes on."""
 
+DEFAULTS: Final = ServerVad(
+    **{name: getattr(SERVER_VAD_DEFAULTS, name) for name in SHOWN["server_vad"]}
+)
+"""The service's, as far as they are shown: nothing else is copied or applied."""
+
 Answer: TypeAlias = tuple[dict[str, Any], list[bytes]]
 """Facts and buffers of an answer to a page."""
 
 
 class _Closed(Exception):  # noqa: N818 - no error: nobody waits for it any more
     """The tuner was closed while something was computed for it."""
+
+
+class _Found(NamedTuple):
+    """Turns, counted from the first hop of the probability that is kept."""
+
+    turns: list[Segment]
+    probability: SpeechProbability
+    first_hop: int
 
 
 _SETTINGS: Final = {
@@ -133,10 +147,10 @@ class VadTuner(anywidget.AnyWidget):
     _css = stylesheet("theme.css", "tuner.css")
 
     tuner_id = t.Unicode(read_only=True).tag(sync=True)
-    settings = t.Any(SERVER_VAD_DEFAULTS).tag(sync=True, **_SETTINGS)
+    settings = t.Any(DEFAULTS, allow_none=False).tag(sync=True, **_SETTINGS)
     compared = t.Any(None, allow_none=True).tag(sync=True, **_SETTINGS)
-    view = t.Any(None, allow_none=True).tag(sync=True)
-    labels = t.Any(Labels())
+    view = t.Any(None, allow_none=False).tag(sync=True)
+    labels = t.Any(Labels(), allow_none=False)
     labels_path = t.Unicode("")
 
     def __init__(
@@ -149,23 +163,25 @@ class VadTuner(anywidget.AnyWidget):
         probability: SpeechProbability | None = None,
         **traits: Any,
     ) -> None:
-        self._sound, heard = _sound_of(sound, probability)
-        self._session = session if session is not None else heard
-        self._closed = threading.Event()
+        self._closed, self._watched = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._drawn_by: str | None = None
         self._finding: threading.Thread | None = None
+        if settings is None:
+            settings = _detection_of(sound) or DEFAULTS
+        chosen = checked_settings(settings)
+        labels = Labels(() if labels is None else labels)
+        self._sound, heard = _sound_of(sound, probability)
+        self._session = session if session is not None else heard
         super().__init__(
-            settings=settings
-            if settings is not None
-            else _detection_of(sound) or SERVER_VAD_DEFAULTS,
-            labels=Labels() if labels is None else labels,
+            settings=chosen,
+            labels=labels,
             view=None if self._sound.live else (self._sound.start, self._sound.end),
             **traits,
         )
         self.on_msg(self._receive)
-        self._sound.begin(self.send)
+        self._sound.begin(self._tell)
 
     @t.default("tuner_id")
     def _new_id(self) -> str:
@@ -217,9 +233,8 @@ class VadTuner(anywidget.AnyWidget):
         MissingExtra
             If these are of ``semantic_vad`` and there is no recogniser.
         """
-        first_hop = self._sound.judged()[1]
-        turns = self._turns(self.settings)
-        return [_later(turn, first_hop) for turn in turns] if first_hop else turns
+        found = self._find(self.settings)
+        return [_later(turn, found.first_hop) for turn in found.turns]
 
     def save(self, path: str | os.PathLike[str] | None = None) -> None:
         """Write the labels to a file.
@@ -255,7 +270,8 @@ class VadTuner(anywidget.AnyWidget):
         """Take the tuner off the page, and end what it does; labels are kept."""
         if not self._closed.is_set():
             self._closed.set()
-            self._sound.close()
+            if hasattr(self, "_sound"):  # one that was refused is closed too
+                self._sound.close()
             for thread in self._threads:
                 if thread is not threading.current_thread():
                     thread.join(END_SECONDS)
@@ -278,6 +294,7 @@ class VadTuner(anywidget.AnyWidget):
     def _receive(self, _: object, content: dict[str, Any], __: list[Any]) -> None:
         match content.get("type"):
             case "ready":
+                self._watched.set()
                 self._answer(content, self._welcome)
                 self._tell(self._labels_message())
                 self._find_probability()
@@ -320,7 +337,7 @@ class VadTuner(anywidget.AnyWidget):
     def _tell(
         self, content: dict[str, Any], buffers: list[bytes] | None = None
     ) -> None:
-        if not self._closed.is_set():
+        if self._watched.is_set() and not self._closed.is_set():
             self.send(content, buffers)
 
     def _start(
@@ -367,7 +384,7 @@ class VadTuner(anywidget.AnyWidget):
     def _send_probability(self) -> None:
         try:
             self._sound.probability(self._tell_progress)
-            found, first_hop, _ = self._sound.judged()
+            found, first_hop = self._sound.judged()
         except _Closed:
             return
         except (RtnbError, OSError) as error:
@@ -390,12 +407,14 @@ class VadTuner(anywidget.AnyWidget):
 
     # -- turns -----------------------------------------------------------------------
 
-    def _turns(self, settings: ServerVad | SemanticVad) -> list[Segment]:
-        """Turns of what is kept, counted from its first hop."""
-        probability, _, _ = self._sound.judged()
+    def _find(self, settings: ServerVad | SemanticVad) -> _Found:
+        probability, first_hop = self._sound.judged()
         if isinstance(settings, ServerVad):
-            return segment(probability, settings)
-        return segment(probability, settings, sentences=self._sound.sentences())
+            turns = segment(probability, settings)
+        else:
+            sentences = self._sound.sentences()
+            turns = segment(probability, settings, sentences=sentences)
+        return _Found(turns, probability, first_hop)
 
     def _chosen(self, content: dict[str, Any]) -> ServerVad | SemanticVad:
         """Settings of a page, as they are when it asks."""
@@ -405,19 +424,18 @@ class VadTuner(anywidget.AnyWidget):
 
     def _explain(self, content: dict[str, Any]) -> Answer:
         settings = self._chosen(content)
-        probability, first_hop, clip = self._sound.judged()
-        turns = self._turns(settings)
-        started = int(content["started"]) - first_hop
-        starts = [turn.started_hop for turn in turns]
+        found = self._find(settings)
+        started = int(content["started"]) - found.first_hop
+        starts = [turn.started_hop for turn in found.turns]
         if started not in starts:
-            return {"text": "it is gone by now."}, []
+            return {"text": "it is gone by now"}, []
         index = starts.index(started)
         text = explain(
-            turns[index],
-            clip=clip,
-            probability=probability,
+            found.turns[index],
+            clip=self._sound.clip_from(found.first_hop),
+            probability=found.probability,
             settings=settings,
-            following=turns[index + 1] if index + 1 < len(turns) else None,
+            following=next(iter(found.turns[index + 1 :]), None),
         )
         return {"text": text}, []
 

@@ -81,7 +81,14 @@ class Ring(Generic[_Kind]):
     def read(self, start: int, stop: int) -> NDArray[_Kind]:
         """Copy those from number `start` up to `stop`, as far as they are kept."""
         start, stop = max(start, self.first), min(stop, self.end)
-        return self._kept[np.arange(start, max(start, stop)) % len(self._kept)]
+        if start >= stop:
+            return self._kept[:0].copy()
+        size = len(self._kept)
+        first, count = start % size, stop - start
+        split = min(count, size - first)
+        return np.concatenate(
+            (self._kept[first : first + split], self._kept[: count - split])
+        )
 
 
 class LiveSound:
@@ -254,16 +261,19 @@ class LiveSound:
             on_progress(self.end, self.end)
         return self.judged()[0]
 
-    def judged(self) -> tuple[SpeechProbability, int, Clip | None]:
-        """The probability, the number of its first hop, and the sound from there on."""
+    def judged(self) -> tuple[SpeechProbability, int]:
+        """The probability, and the number of its first hop."""
         with self._lock:
             first = self._p.first
-            probability = SpeechProbability(self._p.read(first, self._p.end))
+            return SpeechProbability(self._p.read(first, self._p.end)), first
+
+    def clip_from(self, hop: int) -> Clip:
+        """What is kept from the start of a hop on."""
+        with self._lock:
             if self._samples is None:
-                return probability, first, None
-            samples = self._samples.read(first * HOP, self._samples.end)
-        sound = Clip.from_array(samples, PLAYED_RATE)
-        return probability, first, sound
+                return Clip.silence(0.0, PLAYED_RATE)
+            samples = self._samples.read(hop * HOP, self._samples.end)
+        return Clip.from_array(samples, PLAYED_RATE)
 
     def sentences(self) -> None:
         """Live pauses are not judged here: each counts as halfway."""

@@ -77,8 +77,12 @@ class Sound(Protocol):
         """How likely each hop is speech."""
         ...
 
-    def judged(self) -> tuple[SpeechProbability, int, Clip | None]:
-        """The probability, the number of its first hop, and the sound it is of."""
+    def judged(self) -> tuple[SpeechProbability, int]:
+        """The probability, and the number of its first hop."""
+        ...
+
+    def clip_from(self, hop: int) -> Clip:
+        """All of it from the start of a hop on."""
         ...
 
     def sentences(self) -> SentenceEnds | None:
@@ -239,9 +243,13 @@ class RecordedSound:
                 )
             return self._probability
 
-    def judged(self) -> tuple[SpeechProbability, int, Clip | None]:
-        """The probability, from hop 0 on, and the clip."""
-        return self.probability(), 0, self._clip
+    def judged(self) -> tuple[SpeechProbability, int]:
+        """The probability, from hop 0 on."""
+        return self.probability(), 0
+
+    def clip_from(self, hop: int) -> Clip:
+        """The clip from the start of a hop on."""
+        return self._clip.slice(hop * self.probability().hop_ms / 1000)
 
     def sentences(self) -> SentenceEnds:
         """Judge the pauses by the words before them, once.

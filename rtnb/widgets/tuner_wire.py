@@ -117,7 +117,7 @@ def checked_view(
     if live:
         end = max(end, last)
     cut = max(start, first), min(end, last)
-    if not cut[0] < cut[1]:
+    if not (first < last and cut[0] < cut[1]):
         raise ConfigError(
             f"the view from {first:g} s to {last:g} s shows nothing of a sound from "
             f"{start:g} s to {end:g} s: choose a stretch of it"
