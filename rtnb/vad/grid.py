@@ -108,21 +108,12 @@ def measure(
         for silence in grid.silence_duration_ms:
             hops = max(1, -(-silence // law.hop_ms))
             if hops not in known:
-                known[hops] = _score_prefixes(
-                    scorer, pauses, replace(law, quiet_hops=hops), grid
-                )
-            rows.extend((*facts, *scores) for scores in known[hops])
+                turns = pauses.turns(replace(law, quiet_hops=hops))
+                known[hops] = [
+                    (*facts, *timing, *detection, *coverage)
+                    for timing, detection, coverage in scorer.scores(
+                        turns, grid.prefix_padding_ms
+                    )
+                ]
+            rows.extend(known[hops])
     return np.array(rows)
-
-
-def _score_prefixes(
-    scorer: Scorer, pauses: Pauses, law: Law, grid: Grid
-) -> list[tuple[float, ...]]:
-    turns = pauses.turns(law)
-    timing = None if scorer.labelled else scorer.timing(turns)
-    detection = scorer.detection(turns)
-    prefixed = (turns.with_prefix(prefix) for prefix in grid.prefix_padding_ms)
-    return [
-        (*(timing or scorer.timing(each)), *detection, *scorer.coverage(each))
-        for each in prefixed
-    ]

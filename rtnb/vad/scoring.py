@@ -50,7 +50,7 @@ from rtnb.errors import ConfigError
 from rtnb.vad.policies import SPEECH, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -217,11 +217,6 @@ class Scorer:
         )
 
     @property
-    def labelled(self) -> bool:
-        """Whether labels say where the speech is."""
-        return isinstance(self._truth, _Labels)
-
-    @property
     def speech_s(self) -> float:
         """Speech in all, in seconds."""
         return self._truth.total_ms / 1000
@@ -288,6 +283,31 @@ class Scorer:
             heard = self._truth.within(*stretches) / self._truth.total_ms
         return self._truth.coverage(turns, heard=heard)
 
+    def scores(self, turns: Turns, prefixes_ms: Sequence[int]) -> Iterator[Score]:
+        """Score turns for many prefixes, and what they share but once.
+
+        Parameters
+        ----------
+        turns : Turns
+            Of this recording, found by the law.
+        prefixes_ms : sequence of int, >= 0
+            How far the audio of each turn reaches back.
+
+        Yields
+        ------
+        Score
+            One for each prefix.
+        """
+        detection = self.detection(turns)
+        if isinstance(self._truth, _Labels):
+            for each in map(turns.with_prefix, prefixes_ms):
+                yield Score(self.timing(each), detection, self.coverage(each))
+            return
+        timing, total = self.timing(turns), self._truth.total_ms or math.nan
+        heard = self._truth.within_prefixed(turns, np.array(prefixes_ms)) / total
+        for share in heard.tolist():
+            yield Score(timing, detection, Coverage(share))
+
 
 class _Speech:
     """Where a trace says speech."""
@@ -299,7 +319,7 @@ class _Speech:
         self._last = np.maximum.accumulate(np.where(speech, place, -1))
         after = np.append(np.where(speech, place, never), never)
         self._next = np.minimum.accumulate(after[::-1])[::-1]
-        self._so_far = np.concatenate(([0], np.cumsum(speech)))
+        self._so_far = np.append(0, speech.astype(np.int64).cumsum())
         self.total_ms = int(self._so_far[-1]) * hop_ms
 
     def last_end(
@@ -323,6 +343,18 @@ class _Speech:
         first, after = np.minimum(first, most), np.minimum(after, most)
         hops = self._so_far[after] - self._so_far[first]
         return float(hops.sum()) * self._hop_ms
+
+    def within_prefixed(
+        self, turns: Turns, prefixes_ms: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Speech in the audio of turns, for each of many prefixes, shape (m,)."""
+        begins, ends = turns.started_hop * turns.hop_ms, turns.audio_end_ms
+        starts = np.maximum(begins - prefixes_ms[:, np.newaxis], 0)
+        starts[:, 1:] = np.maximum(starts[:, 1:], ends[:-1])
+        first = -(-starts // self._hop_ms)
+        hops = self._so_far[ends // self._hop_ms] - self._so_far[first]
+        heard_ms: NDArray[np.float64] = hops.sum(axis=1) * float(self._hop_ms)
+        return heard_ms
 
     @staticmethod
     def detection(_turns: Turns) -> Detection:

@@ -16,7 +16,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     as_completed,
 )
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -200,14 +200,27 @@ def run_all(tasks: Sequence[Task], executor: Executor | None) -> list[Outcome]:
         If the processes are lost.
     """
     if executor is not None:
-        return _gather(tasks, executor)
+        return _gather(tasks, executor, starting=nullcontext())
     processors = os.cpu_count() or 1
     seconds = [task.seconds for task in tasks]
     most = min(processors, sum(each > 0 for each in seconds))
     if most <= 1 or sum(seconds) < POOL_FROM_S:
         return run_here(tasks, attempt=_attempt)
     with _processes(most) as pool:
-        return _gather(tasks, pool)
+        return _gather(tasks, pool, starting=_interrupts_later())
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Put off Ctrl-C while processes start, which inherit that they do not hear it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield  # on Windows; there a process is deaf from `_enlist` on
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -257,13 +270,19 @@ def _share_of_one(
     return tell
 
 
-def _gather(tasks: Sequence[Task], executor: Executor) -> list[Outcome]:
+def _gather(
+    tasks: Sequence[Task],
+    executor: Executor,
+    *,
+    starting: AbstractContextManager[None],
+) -> list[Outcome]:
     """Have the tasks done elsewhere; the outcomes in the order of the tasks."""
     numbers: dict[Future[Outcome], int] = {}
     outcomes: dict[int, Outcome] = {}
     try:
-        for number, task in enumerate(tasks):
-            numbers[executor.submit(_attempt_there, task)] = number
+        with starting:
+            for number, task in enumerate(tasks):
+                numbers[executor.submit(_attempt_there, task)] = number
         with _files_bar(tasks) as show:
             for future in as_completed(numbers):
                 number = numbers[future]
