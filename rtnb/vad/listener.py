@@ -109,7 +109,8 @@ class Listener:
 
     Notes
     -----
-    Asking changes nothing: the words at the end are the same.
+    Asking changes nothing: the words at the end are the same. Only within the first
+    second it has the decoders begin early, with less to adapt to.
     """
 
     def __init__(self, *others: Any) -> None:
@@ -126,68 +127,55 @@ class Listener:
     def hear(self, data: bytes) -> None:
         """Take audio as it is spoken: PCM16, 16 kHz."""
         self._waiting += data
-        if not self._listening and len(self._waiting) >= ADAPT_BYTES:
-            self._begin()
-        if self._listening:
-            self._work_off()
+        if self._listening or len(self._waiting) >= ADAPT_BYTES:
+            self._catch_up()
 
     def judge(self) -> float | None:
         """How likely the words so far end a sentence; None where there are none."""
-        if self._listening:
-            words = _words(self.open)
-        elif self._waiting:
-            self._start([self.open])
-            _feed([self.open], self._waiting)
-            self.open.end_utt()
-            words = _words(self.open)
-        else:
-            words = []
-        return end_probability(words, self._language_model)
+        if not self._waiting and not self._listening:
+            return None
+        self._catch_up()
+        return end_probability(_words(self.open), self._language_model)
 
     def end(self) -> list[str]:
         """End the utterance; what each decoder heard, its own words first."""
         if not self._listening and not self._waiting:
             return [""] * len(self._decoders)
-        if not self._listening:
-            self._begin()
-        self._work_off()
-        for decoder in self._decoders:
-            decoder.end_utt()
-        self._listening = False
+        self._catch_up()
+        self._end()
         return [" ".join(_words(decoder)) for decoder in self._decoders]
 
     def forget(self) -> None:
         """Drop the utterance."""
         self._waiting = b""
         if self._listening:
-            for decoder in self._decoders:
-                decoder.end_utt()
+            self._end()
+
+    def _end(self) -> None:
+        for decoder in self._decoders:
+            decoder.end_utt()
         self._listening = False
 
-    def _begin(self) -> None:
-        self._start(self._decoders)
-        self._listening = True
+    def _catch_up(self) -> None:
+        """Listen to what waits."""
+        if not self._listening:
+            self._begin()
+        for start in range(0, len(self._waiting), STEP_BYTES):
+            for decoder in self._decoders:
+                decoder.process_raw(self._waiting[start : start + STEP_BYTES])
+        self._waiting = b""
 
-    def _start(self, decoders: Sequence[Any]) -> None:
-        """Adapt decoders to the first second and begin their utterance."""
-        self.open.start_utt()
+    def _begin(self) -> None:
+        """Adapt the decoders to the first second and begin their utterance."""
         first = self._waiting[:ADAPT_BYTES]
+        self.open.start_utt()
         self.open.process_raw(first, no_search=True, full_utt=True)
         self.open.end_utt()
         mean = self.open.get_cmn(update=False)
-        for decoder in decoders:
+        for decoder in self._decoders:
             decoder.set_cmn(mean)
             decoder.start_utt()
-
-    def _work_off(self) -> None:
-        _feed(self._decoders, self._waiting)
-        self._waiting = b""
-
-
-def _feed(decoders: Sequence[Any], data: bytes) -> None:
-    for start in range(0, len(data), STEP_BYTES):
-        for decoder in decoders:
-            decoder.process_raw(data[start : start + STEP_BYTES])
+        self._listening = True
 
 
 def _words(decoder: Any) -> list[str]:
