@@ -219,6 +219,7 @@ class _Pair(NamedTuple):
     item_id: str
     hosted_ms: int | None
     expected_ms: int | None
+    expected_hop: int | None
 
     @property
     def times(self) -> list[int]:
@@ -317,13 +318,14 @@ def _matched(sent: Sequence[Mark], expected: Sequence[ExpectedMark]) -> Iterator
             used.add(place)
             paired.add(number)
             mark = expected[number]
-            yield _Pair(mark.kind, sent[place].item_id, sent[place].ms, mark.ms)
+            item_id, hosted_ms = sent[place].item_id, sent[place].ms
+            yield _Pair(mark.kind, item_id, hosted_ms, mark.ms, mark.hop)
     for place, alone in enumerate(sent):
         if place not in used and alone.kind != "timeout_triggered":
-            yield _Pair(alone.kind, alone.item_id, alone.ms, None)
+            yield _Pair(alone.kind, alone.item_id, alone.ms, None, None)
     for number, mark in enumerate(expected):
         if number not in paired:
-            yield _Pair(mark.kind, "", None, mark.ms)
+            yield _Pair(mark.kind, "", None, mark.ms, mark.hop)
 
 
 def _near(
@@ -347,7 +349,7 @@ def _check(pair: _Pair, levels: _Levels) -> MarkCheck:
         pair.item_id,
         pair.hosted_ms,
         pair.expected_ms,
-        levels.margin(pair.kind, pair.times),
+        levels.margin(pair),
     )
 
 
@@ -368,21 +370,27 @@ class _Levels:
             for step in steps
             if isinstance(step.detection, ServerVad)
         ]
+        self._first = [law for _, law in self._laws[:1]]
 
-    def margin(self, kind: MarkKind, at_ms: Sequence[int]) -> float | None:
+    def margin(self, pair: _Pair) -> float | None:
         """Least distance from the level, over the hops that these marks hang on."""
-        hops = [ms // self._hop_ms for ms in at_ms]
-        laws = [law for since, law in self._laws if since <= max(hops)]
+        since = pair.times[0] // self._hop_ms
+        laws = [law for hop, law in self._laws if hop <= since + 1] or self._first
         if not laws:
             return None
-        law = laws[-1]
-        if kind == "speech_started":
-            reach = law.prefix_ms // self._hop_ms
-            around = self._p[max(0, min(hops) + reach - 1) : max(hops) + reach + 2]
-            level = law.enter
+        law, hops = laws[-1], self._hops(pair, laws[-1])
+        if pair.kind == "speech_started":
+            level, first, last = law.enter, min(hops) - 1, max(hops) + 1
         else:
-            around = self._p[max(0, min(hops) - 1 - law.quiet_hops) : max(hops)]
-            level = law.leave
-        if not len(around):
-            return None
-        return float(np.abs(around - level).min())
+            level, first, last = law.leave, min(hops) - law.quiet_hops, max(hops)
+        around = self._p[max(0, first) : last + 1]
+        return float(np.abs(around - level).min()) if len(around) else None
+
+    def _hops(self, pair: _Pair, law: Law) -> list[int]:
+        """The hops that decided: the expected one, and the server's."""
+        if pair.expected_hop is not None:
+            late_ms = 0 if pair.hosted_ms is None else pair.hosted_ms - pair.times[-1]
+            return [pair.expected_hop, pair.expected_hop + late_ms // self._hop_ms]
+        if pair.kind == "speech_started":
+            return [(pair.times[0] + law.prefix_ms) // self._hop_ms]
+        return [pair.times[0] // self._hop_ms - 1]
