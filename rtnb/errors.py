@@ -35,6 +35,10 @@ class AudioFormatError(RtnbError, ValueError):
     """Audio whose shape, dtype, rate, range or byte count cannot be used."""
 
 
+class ImageFormatError(RtnbError, ValueError):
+    """An image that is not in the message, of another format, or too large."""
+
+
 class ConfigError(RtnbError, ValueError):
     """A setting that cannot be: the value, the limit and the way out."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TypeAlias, get_args
 
-from rtnb.errors import ServerError
+from rtnb.errors import ImageFormatError, ServerError
 from rtnb.protocol.events import (
     CLIENT_EVENTS,
     AudioOutput,
@@ -38,6 +38,7 @@ from rtnb.protocol.events import (
     TokenLimits,
     TranscriptionSession,
 )
+from rtnb.protocol.images import read_image
 from rtnb.protocol.requests import ExpiresAfter, SpeechRequest
 from rtnb.vad.settings import IDLE_TIMEOUT_RANGE_MS, Eagerness
 
@@ -212,6 +213,15 @@ def _small_metadata(value: Any, path: str) -> None:
         _at_most(METADATA_VALUE)(text, f"{path}.{key}")
 
 
+def _an_image(value: Any, path: str) -> None:
+    try:
+        read_image(value or "")
+    except ImageFormatError as error:
+        raise refusal(
+            f"Invalid '{path}': {error}.", "invalid_value", param=path
+        ) from error
+
+
 def _content_of_role(item: dict[str, Any], path: str) -> None:
     supported = CONTENT_OF_ROLE[item["role"]]
     for index, part in enumerate(item["content"]):
@@ -254,7 +264,10 @@ FIELD_RULES: Final[dict[type, dict[str, tuple[Rule, ...]]]] = {
     },
     InputAudioBufferAppend: {**_EVENT, "audio": (_at_most_15_mib,)},
     InputAudioTranscription: {"delay": (_one_of(*EFFORTS),)},
-    InputImage: {"detail": (_one_of("auto", "low", "high"),)},
+    InputImage: {
+        "detail": (_one_of("auto", "low", "high"),),
+        "image_url": (_an_image,),
+    },
     McpTool: {
         "allowed_callers": (_one_of("direct", "programmatic"),),
         "connector_id": (_one_of(*CONNECTORS),),

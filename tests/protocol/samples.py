@@ -116,6 +116,9 @@ SESSIONS = [
     ),
 ]
 
+PNG_URI = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAAD0lEQVR4nGM8ISfHwMAAAAXMAQZFiFnUAAAAAElFTkSuQmCC"
+"""Two red pixels."""
+
 SPOKEN = ev.MessageItem(
     id="item_1",
     status="completed",
@@ -123,7 +126,7 @@ SPOKEN = ev.MessageItem(
     content=[ev.OutputAudio(transcript="Hi there!")],
     phase="final_answer",
 )
-PICTURE = ev.InputImage(image_url="data:image/png;base64,AAAA", detail="auto")
+PICTURE = ev.InputImage(image_url=PNG_URI, detail="auto")
 CALL = {"server_label": "docs", "name": "search", "arguments": "{}"}
 ITEMS = [
     SPOKEN,

@@ -326,6 +326,7 @@ MORE_THAN_THE_SDK_ASKS = {
         ("unknown_parameter", f"content[].{name}"): "the SDK has one type for them all"
         for name in ("audio", "detail", "image_url", "text", "transcript")
     },
+    ("invalid_value", "content[].image_url"): "the SDK allows any address",
     ("invalid_value", "output.voice"): "the SDK allows any name",
     ("invalid_value", "response.conversation"): "the SDK allows any name",
     ("invalid_value", "response.output_modalities"): "the SDK allows none or two",

@@ -7,6 +7,7 @@ import pytest
 from rtnb.errors import ServerError
 from rtnb.protocol.rules import CONNECTORS, EFFORTS, MAX_APPEND_BYTES, VOICES
 from rtnb.protocol.validation import parse_client_event
+from tests.protocol.samples import PNG_URI
 
 DETECTION = "session.audio.input.turn_detection"
 
@@ -96,7 +97,7 @@ ALLOWED = [
     truncate(audio_end_ms=0),
     message("user", {"type": "input_text", "text": "hi"}),
     message("user", {"type": "input_audio", "audio": "AAAA"}),
-    message("user", {"type": "input_image", "image_url": "data:", "detail": "low"}),
+    message("user", {"type": "input_image", "image_url": PNG_URI, "detail": "low"}),
     message("assistant", {"type": "output_text", "text": "hi"}),
     message("system", {"type": "input_text", "text": "hi"}),
     {"type": "response.cancel", "event_id": "x" * 512},

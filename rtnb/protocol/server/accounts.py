@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from rtnb.protocol import events as ev
+from rtnb.protocol.server.context import Weight
 from rtnb.usage import (
     CachedTokensDetails,
     InputTokenDetails,
@@ -14,6 +16,9 @@ from rtnb.usage import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtnb.protocol.server.context import Weights
     from rtnb.protocol.server.outbox import Outbox
 
 TOKENS_PER_MINUTE: Final = 40_000
@@ -21,9 +26,6 @@ TOKENS_PER_MINUTE: Final = 40_000
 
 CACHE_STEP: Final = 64
 """Cached tokens come in multiples of this, in every usage seen."""
-
-Weights: TypeAlias = tuple[tuple[str, int, int], ...]
-"""Of each part of a response's input: its name, and its text and audio tokens."""
 
 
 class Accounts:
@@ -48,7 +50,7 @@ class Accounts:
 
         Parameters
         ----------
-        read : tuple of (name, text tokens, audio tokens)
+        read : tuple of Weight
             Its input; the first is instructions and tools.
         text, audio : int
             Tokens it wrote and spoke.
@@ -59,22 +61,23 @@ class Accounts:
         -----
         Cached is the prefix that is the same as the last input's, in steps of 64.
         """
-        text_in = sum(tokens for _, tokens, _ in read)
-        audio_in = sum(tokens for _, _, tokens in read)
-        cached_text, cached_audio = self._cached(read)
+        cached = self._cached(read)
         if in_conversation:
             self._context = read
+        text_in, audio_in, image_in = _sums(read)
         return Usage(
-            total_tokens=text_in + audio_in + text + audio,
-            input_tokens=text_in + audio_in,
+            total_tokens=text_in + audio_in + image_in + text + audio,
+            input_tokens=text_in + audio_in + image_in,
             output_tokens=text + audio,
             input_token_details=InputTokenDetails(
                 text_tokens=text_in,
                 audio_tokens=audio_in,
-                image_tokens=0,
-                cached_tokens=cached_text + cached_audio,
+                image_tokens=image_in,
+                cached_tokens=cached.total,
                 cached_tokens_details=CachedTokensDetails(
-                    text_tokens=cached_text, audio_tokens=cached_audio, image_tokens=0
+                    text_tokens=cached.text,
+                    audio_tokens=cached.audio,
+                    image_tokens=cached.image,
                 ),
             ),
             output_token_details=OutputTokenDetails(
@@ -82,16 +85,16 @@ class Accounts:
             ),
         )
 
-    def _cached(self, read: Weights) -> tuple[int, int]:
-        """Text and audio tokens of the prefix shared with the last input."""
-        text = audio = 0
-        for old, new in zip(self._context, read, strict=False):
-            if old != new:
-                break
-            text += new[1]
-            audio += new[2]
-        cached = (text + audio) // CACHE_STEP * CACHE_STEP
-        return min(text, cached), cached - min(text, cached)
+    def _cached(self, read: Weights) -> Weight:
+        """Tokens of the prefix shared with the last input: text first, then audio."""
+        shared = itertools.takewhile(
+            lambda pair: pair[0] == pair[1], zip(self._context, read, strict=False)
+        )
+        text, audio, image = _sums([new for _, new in shared])
+        steps = (text + audio + image) // CACHE_STEP * CACHE_STEP
+        text = min(text, steps)
+        audio = min(audio, steps - text)
+        return Weight("", text, audio, steps - text - audio)
 
     def spend(self, tokens: int) -> None:
         """Report the token budget: it refills evenly over a minute."""
@@ -108,3 +111,12 @@ class Accounts:
             reset_seconds=round(reset, 3),
         )
         self._outbox.emit(ev.RateLimitsUpdated, rate_limits=[limit])
+
+
+def _sums(weights: Iterable[Weight]) -> tuple[int, int, int]:
+    text = audio = image = 0
+    for weight in weights:
+        text += weight.text
+        audio += weight.audio
+        image += weight.image
+    return text, audio, image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import UNSET
 from rtnb.audio import Samples, pcm16_encode
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import SAMPLE_RATE, InputDecoder
+from rtnb.protocol.images import read_image
 from rtnb.protocol.server.outbox import Outbox, refusal
 from rtnb.usage import (
     USER_AUDIO_MARKERS,
@@ -49,23 +51,36 @@ class Entry:
         """Length of its audio."""
         return 0.0 if self.audio is None else 1000 * len(self.audio) / SAMPLE_RATE
 
-    def tokens(self) -> tuple[int, int]:
-        """Text and audio tokens of the item as input of the next response."""
+    def tokens(self) -> tuple[int, int, int]:
+        """Text, audio and image tokens of the item as input of the next response."""
         item = self.item
         if isinstance(item, ev.FunctionCallItem):
-            return estimate_text_tokens(f"{item.name}{item.arguments}"), 0
+            return estimate_text_tokens(f"{item.name}{item.arguments}"), 0, 0
         if isinstance(item, ev.FunctionCallOutputItem):
-            return estimate_text_tokens(item.output), 0
+            return estimate_text_tokens(item.output), 0, 0
         if not isinstance(item, ev.MessageItem):
-            return 0, 0
+            return 0, 0, 0
         text = "".join(map(text_of, item.content))
-        if self.audio is not None and item.role == "assistant":
-            return estimate_transcript_tokens(text), assistant_audio_tokens(
-                self.audio_ms
-            )
-        if self.audio is not None:
-            return USER_AUDIO_MARKERS, user_audio_tokens(self.audio_ms)
-        return estimate_text_tokens(text), 0
+        if self.audio is None:
+            return estimate_text_tokens(text), 0, self._image_tokens
+        if item.role == "assistant":
+            spoken = assistant_audio_tokens(self.audio_ms)
+            return estimate_transcript_tokens(text), spoken, 0
+        heard = user_audio_tokens(self.audio_ms)
+        return USER_AUDIO_MARKERS, heard, self._image_tokens
+
+    @cached_property
+    def _image_tokens(self) -> int:
+        """Tokens of the images, whose content never changes."""
+        return sum(
+            read_image(part.image_url).tokens(_detail(part))
+            for part in self.item.content
+            if isinstance(part, ev.InputImage) and isinstance(part.image_url, str)
+        )
+
+
+def _detail(part: ev.InputImage) -> str:
+    return part.detail if isinstance(part.detail, str) else "auto"
 
 
 def text_of(part: Any) -> str:

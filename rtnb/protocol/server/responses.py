@@ -13,6 +13,7 @@ from msgspec import UNSET
 from rtnb.audio import Samples, pcm16_decode, pcm16_encode
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import SAMPLE_RATE, OutputEncoder
+from rtnb.protocol.server.context import Context, check_model
 from rtnb.protocol.server.effects import Modality, Respond, StopResponding
 from rtnb.protocol.server.items import Entry, Items, text_of
 from rtnb.protocol.server.outbox import Outbox, refusal
@@ -20,14 +21,14 @@ from rtnb.usage import (
     Usage,
     assistant_audio_tokens,
     estimate_text_tokens,
-    estimate_tools_tokens,
     estimate_transcript_tokens,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from rtnb.protocol.server.accounts import Accounts, Weights
+    from rtnb.protocol.server.accounts import Accounts
+    from rtnb.protocol.server.context import Weights
     from rtnb.protocol.server.settings import Settings
 
 
@@ -116,6 +117,7 @@ class Responses:
         self._settings = settings
         self._items = items
         self._accounts = accounts
+        self._context = Context(settings)
         self._active: dict[str, Response] = {}
         self.conversation_id = outbox.new_id("conv")
         self.on_started: Callable[[], None] = lambda: None
@@ -154,6 +156,7 @@ class Responses:
             If it is of the conversation and another one is being made, or if its input
             refers to an item that there is not.
         """
+        check_model(self._settings.raw["model"], config, "response")
         in_conversation = config.conversation != "none"
         active = self.active_id
         if in_conversation and active is not None:
@@ -163,14 +166,19 @@ class Responses:
                 "new one.",
                 "conversation_already_has_active_response",
             )
-        entries = self._input(config)
-        response = self._new(config, entries, in_conversation=in_conversation)
+        reading = self._context.read(
+            self._input(config),
+            instructions=self._instructions(config),
+            tools=self._tools(config),
+            in_conversation=in_conversation,
+        )
+        response = self._new(config, reading.weights, in_conversation=in_conversation)
         self._active[response.id] = response
         self.on_started()
         self._outbox.emit(
             ev.ResponseCreated, response=self._wire(response, "in_progress")
         )
-        self._outbox.want(self._wanted(response, entries))
+        self._outbox.want(self._wanted(response, reading.entries))
 
     def _wanted(self, response: Response, entries: list[Entry]) -> Respond:
         """What the engine is asked for."""
@@ -179,7 +187,7 @@ class Responses:
         spoken = last is not None and last.audio is not None
         return Respond(
             response_id=response.id,
-            instructions=_given(config.instructions, raw["instructions"]),
+            instructions=self._instructions(config),
             items=tuple(entry.item for entry in entries),
             tools=tuple(self._tools(config)),
             tool_choice=_given(config.tool_choice, raw["tool_choice"]),
@@ -189,6 +197,10 @@ class Responses:
             user_item_id=None if last is None else last.item.id,
             heard_ms=last.audio_ms if last is not None and spoken else None,
         )
+
+    def _instructions(self, config: ev.ResponseConfig) -> str:
+        wanted = _given(config.instructions, self._settings.raw["instructions"])
+        return str(wanted or "")
 
     def _tools(self, config: ev.ResponseConfig) -> list[ev.Tool]:
         tools: list[ev.Tool] = _given(
@@ -209,7 +221,7 @@ class Responses:
     def _new(
         self,
         config: ev.ResponseConfig,
-        entries: Iterable[Entry],
+        weights: Weights,
         *,
         in_conversation: bool,
     ) -> Response:
@@ -232,22 +244,8 @@ class Responses:
             format=wire_format,
             limit=_given(config.max_output_tokens, raw["max_output_tokens"]),
             encoder=OutputEncoder(wire_format),
-            input=self._weights(config, entries),
+            input=weights,
         )
-
-    def _weights(self, config: ev.ResponseConfig, entries: Iterable[Entry]) -> Weights:
-        raw = self._settings.raw
-        instructions = _given(config.instructions, raw["instructions"]) or ""
-        tools = self._tools(config)
-        described = json.dumps(msgspec.to_builtins(tools)) if tools else ""
-        head = estimate_text_tokens(instructions) + estimate_tools_tokens(described)
-        names = [
-            entry.item.id if isinstance(entry.item.id, str) else "" for entry in entries
-        ]
-        weights = [
-            (name, *entry.tokens()) for name, entry in zip(names, entries, strict=True)
-        ]
-        return (("", head, 0), *weights)
 
     def cancel(self, response_id: str | None, reason: str) -> bool:
         """Stop a response, by default the conversation's; false if there is none."""

@@ -9,6 +9,7 @@ import msgspec
 from rtnb.protocol import events as ev
 from rtnb.protocol.client import merged
 from rtnb.protocol.formats import SAMPLE_RATE
+from rtnb.protocol.server.context import check_model
 from rtnb.protocol.server.outbox import refusal
 from rtnb.protocol.validation import validate_session
 from rtnb.vad import (
@@ -144,6 +145,8 @@ class Settings:
                 )
         wanted = merge_session(self.raw, patch)
         session = validate_session(wanted)
+        if isinstance(session, ev.RealtimeSession):
+            check_model(self.raw["model"], session, "session")
         error = self._fixed(wanted, has_spoken=has_spoken, responding=responding)
         if error is not None:
             raise error
