@@ -41,8 +41,6 @@ export class TunerView {
   #visible = false;
   #painted = "";
   #said = 0;
-  /** How long painting took, ms, of the latest frames; what the bench reads. */
-  took = /** @type {number[]} */ ([]);
 
   /**
    * @param {Actions} actions
@@ -137,7 +135,6 @@ export class TunerView {
 
   #paint() {
     const { canvas } = this;
-    const began = performance.now();
     const tall = `${this.#height}px`;
     if (canvas.style.height !== tall) canvas.style.height = tall;
     const { clientWidth: width, clientHeight: height } = canvas;
@@ -147,8 +144,6 @@ export class TunerView {
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     paint(context, this.actions.store, { width, height, colours: this.colours, hovered: this.actions.hovered });
-    this.took.push(performance.now() - began);
-    if (this.took.length > 100) this.took.shift();
   }
 
   #summarise() {

@@ -147,10 +147,10 @@ class VadTuner(anywidget.AnyWidget):
     _css = stylesheet("theme.css", "tuner.css")
 
     tuner_id = t.Unicode(read_only=True).tag(sync=True)
-    settings = t.Any(DEFAULTS, allow_none=False).tag(sync=True, **_SETTINGS)
-    compared = t.Any(None, allow_none=True).tag(sync=True, **_SETTINGS)
-    view = t.Any(None, allow_none=False).tag(sync=True)
-    labels = t.Any(Labels(), allow_none=False)
+    settings: Any = t.TraitType(DEFAULTS).tag(sync=True, **_SETTINGS)
+    compared: Any = t.Any(None).tag(sync=True, **_SETTINGS)
+    view: Any = t.TraitType(None).tag(sync=True)
+    labels: Any = t.TraitType(Labels())
     labels_path = t.Unicode("")
 
     def __init__(
