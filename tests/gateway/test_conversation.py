@@ -32,8 +32,9 @@ class Metronome:
 class Scribe:
     """A recogniser that writes down what it was told to."""
 
-    def __init__(self, outcome="hello there"):
+    def __init__(self, outcome="hello there", *, judgement=None):
         self.outcome = outcome
+        self.judgement = judgement
         self.fed = 0
 
     def utterance(self):
@@ -41,6 +42,14 @@ class Scribe:
 
     def feed(self, samples):
         self.fed += len(samples)
+
+    async def judge(self):
+        if isinstance(self.judgement, EngineError):
+            raise self.judgement
+        if isinstance(self.judgement, asyncio.Event):
+            await self.judgement.wait()
+            return 1.0
+        return self.judgement
 
     async def finish(self):
         if isinstance(self.outcome, EngineError):
@@ -224,3 +233,80 @@ def test_the_mind_is_told_why_nothing_was_heard():
     hold(responder, scenario, recogniser=Scribe(EngineError("too quiet")))
     assert requests[0].user_text is None
     assert requests[0].transcription_failed == "too quiet"
+
+
+SPOKEN = Clip.silence(0.5) + Clip.example("austen-0880").resample(SAMPLE_RATE)
+JUDGED_AT_MS = 3616
+"""Where its pause is judged."""
+
+
+def speak_by_words(conversation, seconds=5.0):
+    """Say a sentence and be silent, with ``semantic_vad``."""
+    semantic = {"type": "semantic_vad", "create_response": False}
+    session = {"type": "realtime", "audio": {"input": {"turn_detection": semantic}}}
+    send(conversation, "session.update", session=session)
+    conversation.append_audio((SPOKEN + Clip.silence(seconds)).samples)
+
+
+async def end_of_speech(events):
+    seen = await until(events, "input_audio_buffer.speech_stopped")
+    return seen[-1]["audio_end_ms"]
+
+
+@pytest.mark.parametrize(
+    ("judgement", "hops"), [(1.0, 1), (0.0, 125 - 8), (None, 38 - 8)]
+)
+def test_a_pause_is_judged_by_the_recogniser(judgement, hops):
+    async def scenario(conversation, events):
+        speak_by_words(conversation)
+        return await end_of_speech(events)
+
+    end_ms, _ = hold(None, scenario, recogniser=Scribe(judgement=judgement))
+    assert end_ms == JUDGED_AT_MS + 32 * hops
+
+
+def test_a_failed_judgement_is_told_once_and_is_no_error(caplog):
+    async def scenario(conversation, events):
+        for _ in range(2):
+            speak_by_words(conversation)
+            await end_of_speech(events)
+        return [to_dict(event) for event in conversation.machine.take_events()]
+
+    ears = Scribe(judgement=EngineError("no ears"))
+    seen, _ = hold(None, scenario, recogniser=ears)
+    assert not only(seen, "error")
+    told = [r for r in caplog.records if r.message == "pause.unjudged"]
+    assert [getattr(record, "rtnb.reason") for record in told] == ["no ears"]
+
+
+def test_a_judgement_that_takes_too_long_is_done_without(caplog):
+    async def scenario(conversation, events):
+        answer = conversation.engine.recogniser.judgement
+        speak_by_words(conversation)
+        await until(events, "input_audio_buffer.speech_started")
+        await asyncio.sleep(0)  # the recogniser is asked
+        await conversation.engine.clock.sleep(10.0)
+        conversation.machine.tick(conversation.now)
+        conversation.pump()
+        end_ms = await end_of_speech(events)
+        answer.set()
+        await asyncio.gather(*conversation._judgements)
+        return end_ms
+
+    end_ms, _ = hold(None, scenario, recogniser=Scribe(judgement=asyncio.Event()))
+    assert end_ms == JUDGED_AT_MS + 32 * 30
+    [record] = caplog.records
+    assert getattr(record, "rtnb.reason") == "recognition took 10.0 s"
+
+
+def test_a_turn_that_is_ended_while_it_is_judged_tells_nothing(caplog):
+    async def scenario(conversation, events):
+        speak_by_words(conversation, seconds=0.5)
+        await asyncio.sleep(0)
+        send(conversation, "input_audio_buffer.clear")
+        conversation.engine.recogniser.judgement.set()
+        return await until(events, "input_audio_buffer.cleared")
+
+    seen, _ = hold(None, scenario, recogniser=Scribe(judgement=asyncio.Event()))
+    assert not only(seen, "input_audio_buffer.speech_stopped")
+    assert not caplog.records

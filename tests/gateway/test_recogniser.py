@@ -154,6 +154,58 @@ def test_a_cancelled_utterance_leaves_its_worker_to_others(ears):
     assert word_errors("austen-0880", ears(scenario)) < 0.5
 
 
+def test_an_utterance_can_be_judged_while_it_goes_on(ears):
+    clip = Clip.silence(0.3, RATE) + Clip.example("austen-0880")
+    quiet = Clip.silence(0.256, RATE)
+
+    async def scenario(recogniser):
+        utterance = recogniser.utterance()
+        utterance.feed(clip.slice(0, 1.3).samples)
+        utterance.feed(quiet.samples)
+        middle = await utterance.judge()
+        utterance.feed(clip.slice(1.3, clip.duration).samples)
+        utterance.feed(quiet.samples)
+        return middle, await utterance.judge(), (await utterance.finish()).text
+
+    middle, end, text = ears(scenario)
+    assert middle < 0.5 < end
+    assert text.endswith("young man")
+
+
+def test_a_judgement_that_nobody_waits_for_is_not_taken_for_another(ears):
+    async def scenario(recogniser):
+        worker = await the_worker(recogniser)
+        given_up = recogniser.utterance()
+        given_up.feed(Clip.example("austen-0880").slice(0, 1.0).samples)
+        judging = asyncio.create_task(given_up.judge())
+        for _ in range(10):  # the worker is asked, and busy with a second of audio
+            await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(EngineError, match="before it had judged"):
+            await judging
+        other = recogniser.utterance()
+        other.feed(heard("austen-0880").samples)
+        judgement = await other.judge()
+        text = (await other.finish()).text
+        assert await the_worker(recogniser) == worker
+        return judgement, text
+
+    judgement, text = ears(scenario)
+    assert judgement > 0.5
+    assert word_errors("austen-0880", text) < 0.5
+
+
+def test_nothing_can_be_said_about_silence(ears):
+    async def scenario(recogniser):
+        utterance = recogniser.utterance()
+        utterance.feed(Clip.silence(1.5, RATE).samples)
+        judgement = await utterance.judge()
+        utterance.cancel()
+        return judgement
+
+    assert ears(scenario) is None
+
+
 def with_a_worker_of_ones_own(scenario):
     """Run a scenario that ends its only worker; another one has to be there after."""
 
@@ -183,6 +235,8 @@ def test_a_worker_that_dies_fails_its_utterance_and_is_replaced():
         utterance = recogniser.utterance()
         os.kill(worker, signal.SIGKILL)
         utterance.feed(heard("austen-0880").samples)
+        with pytest.raises(EngineError, match="before it had judged"):
+            await utterance.judge()
         with pytest.raises(EngineError, match="process has ended"):
             await utterance.finish()
 
@@ -223,6 +277,8 @@ def test_without_the_extra_it_says_how_to_add_it(monkeypatch):
         recogniser = Recogniser()
         await recogniser.start()
         assert not recogniser.available
+        with pytest.raises(MissingExtra, match="speech recognition"):
+            await recogniser.utterance().judge()
         await listen(recogniser, Clip.silence(0.5, RATE))
 
     with pytest.raises(MissingExtra, match=r"pip install \"rtnb\[local\]\""):
