@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
 
+    from rtnb.gateway.adapters.settings import Models
+
     _Number = TypeVar("_Number", int, float)
 
 _LAST_PORT = 0xFFFF
@@ -144,6 +146,7 @@ def _add_serve(commands: _Commands) -> None:
         metavar="MODULE:FUNCTION",
         help="a Python function that answers",
     )
+    _add_models(serve)
     serve.add_argument(
         "--tls",
         action="store_true",
@@ -161,6 +164,31 @@ def _add_serve(commands: _Commands) -> None:
         help="end when standard input closes",
     )
     serve.set_defaults(run=_serve)
+
+
+def _add_models(serve: argparse.ArgumentParser) -> None:
+    models = serve.add_argument_group(
+        "models of your own",
+        "By these flags, or by rtnb.toml in the working directory.",
+    )
+    for part, what, also in (
+        ("chat", "chat model that answers: base of an OpenAI-compatible API", ""),
+        ("stt", "recogniser: the same", ", or faster-whisper:DIRECTORY_OR_SIZE"),
+        ("tts", "voice: the same", ""),
+    ):
+        models.add_argument(f"--{part}", metavar="URL", help=what + also)
+        models.add_argument(f"--{part}-model", metavar="M", help="its name there")
+        models.add_argument(
+            f"--{part}-key-env",
+            metavar="NAME",
+            help="environment variable that holds its key",
+        )
+    models.add_argument("--tts-voice", metavar="V", help="speaks for every voice")
+    config = models.add_mutually_exclusive_group()
+    config.add_argument("--config", metavar="FILE", help="another file than rtnb.toml")
+    config.add_argument(
+        "--no-config", action="store_true", help="do not look for rtnb.toml"
+    )
 
 
 def _add_demo(commands: _Commands) -> None:
@@ -281,15 +309,40 @@ def _serve(arguments: argparse.Namespace) -> int:
         certificate = tls.given(arguments.tls_cert, arguments.tls_key)
     elif arguments.tls:
         certificate = tls.own(arguments.host)
+    models = _models(arguments)
     return app.serve(
         host=arguments.host,
         port=arguments.port,
         token=arguments.token,
         script=arguments.script,
         responder=arguments.responder,
+        models=models,
         certificate=certificate,
         die_with_parent=arguments.die_with_parent,
     )
+
+
+def _models(arguments: argparse.Namespace) -> Models:
+    """Models of the user's own: chosen, tried, and told of on standard error."""
+    from rtnb.gateway.adapters.probing import probe_all
+    from rtnb.gateway.adapters.settings import Models
+
+    flags = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name.partition("_")[0] in {"chat", "stt", "tts"}
+    }
+    folder = None if arguments.no_config else "."
+    models = Models.choose(flags, config=arguments.config, folder=folder)
+    if models.chat is not None and (arguments.script or arguments.responder):
+        raise ConfigError(
+            "a chat model and a script or responder both answer: give one of them "
+            "(--no-config leaves rtnb.toml aside)"
+        )
+    models, probes = probe_all(models)
+    for probe in probes:
+        print(f"rtnb: {probe.found}", file=sys.stderr)
+    return models
 
 
 def _demo(arguments: argparse.Namespace) -> int:

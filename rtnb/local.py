@@ -89,6 +89,7 @@ def start_gateway(
     *,
     script: str | Path | None = None,
     responder: str | Callable[..., Any] | None = None,
+    models: str | Path | None = None,
     timeout: float = START_SECONDS,
 ) -> LocalGateway:
     """Start a gateway of one's own.
@@ -100,6 +101,10 @@ def start_gateway(
     responder : str or callable, optional
         ``MODULE:FUNCTION`` of a Python function that answers, or the function; it runs
         in the gateway, which must be able to import it.
+    models : path, optional
+        TOML file that names models of one's own, see
+        `rtnb.gateway.adapters.settings`. Without it none are used, whatever file lies
+        in the working directory.
     timeout : float
         Seconds that the start may take.
 
@@ -111,7 +116,7 @@ def start_gateway(
     Raises
     ------
     ConfigError
-        If both are given, or the function cannot be imported elsewhere.
+        If a script and a responder are given, or the function cannot be imported elsewhere.
     EngineError
         If it does not get ready: with the end of its log.
     """
@@ -122,6 +127,10 @@ def start_gateway(
         arguments += ["--script", os.fspath(script)]
     if responder is not None:
         arguments += ["--responder", _importable(responder)]
+    if models is not None:
+        arguments += ["--config", os.fspath(models)]
+    else:
+        arguments += ["--no-config"]
     gateway = launch([sys.executable, *arguments], timeout=timeout)
     _started.add(gateway)
     return gateway

@@ -36,6 +36,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from typing_extensions import override
 
 from rtnb.audio import EXAMPLES, transcript_of
+from rtnb.gateway.adapters.settings import Models
 from rtnb.gateway.client_secrets import ClientSecrets
 from rtnb.gateway.conversation import Conversation, Engine
 from rtnb.gateway.cors import Cors
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
     from starlette.responses import Response
 
+    from rtnb.gateway.adapters.settings import SttSettings, TtsSettings
+    from rtnb.gateway.parts import SpeechToText, TextToSpeech
+    from rtnb.gateway.responder import Responder
     from rtnb.gateway.tls import Certificate
 
 log = logging.getLogger("rtnb.gateway")
@@ -434,6 +438,7 @@ def serve(
     token: str | None = None,
     script: str | None = None,
     responder: str | None = None,
+    models: Models | None = None,
     certificate: Certificate | None = None,
     die_with_parent: bool = False,
 ) -> int:
@@ -451,6 +456,8 @@ def serve(
         A TOML file for the scripted responder, see `rtnb.gateway.script`.
     responder : str, optional
         ``MODULE:FUNCTION`` of a Python function that answers instead.
+    models : Models, optional
+        Models of the user's own that take the place of embedded parts, already tried.
     certificate : Certificate, optional
         Serve ``wss`` and ``https`` with it, and nothing else.
     die_with_parent : bool, default False
@@ -464,13 +471,9 @@ def serve(
     Raises
     ------
     ConfigError
-        If the script or the responder cannot be used.
+        If the script or the responder cannot be used, or a model's key is missing.
     """
-    answers = load(responder) if responder else Script.load(script)
-    # What tutorials say is recognised best: the script's lines and the sample speech.
-    script_lines = answers.examples if isinstance(answers, Script) else ()
-    phrases = (*script_lines, *map(transcript_of, EXAMPLES))
-    engine = Engine(responder=answers, recogniser=Recogniser(phrases), voice=Voice())
+    engine = _engine(script, responder, models or Models())
     token = token or secrets.token_urlsafe(24)
     gateway = Gateway(engine, token=token, host=host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -491,6 +494,7 @@ def serve(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request
     config = uvicorn.Config(
         gateway.app,
         ws="websockets-sansio",
@@ -511,6 +515,44 @@ def serve(
         threading.Thread(target=_await_parent, args=(server,), daemon=True).start()
     server.run(sockets=[listener])
     return 0
+
+
+def _engine(script: str | None, responder: str | None, models: Models) -> Engine:
+    """The embedded parts, but for those that models of the user's own stand in for."""
+    answers: Responder
+    if models.chat is not None:
+        from rtnb.gateway.adapters.chat import ChatResponder
+
+        answers = ChatResponder(models.chat)
+    else:
+        answers = load(responder) if responder else Script.load(script)
+    return Engine(
+        responder=answers,
+        recogniser=_ears(models.stt, answers),
+        voice=_mouth(models.tts),
+    )
+
+
+def _ears(settings: SttSettings | None, answers: Responder) -> SpeechToText:
+    if settings is None:
+        # What tutorials say is recognised best: the script's lines and the sample speech.
+        script_lines = answers.examples if isinstance(answers, Script) else ()
+        return Recogniser((*script_lines, *map(transcript_of, EXAMPLES)))
+    if settings.whisper is not None:
+        from rtnb.gateway.adapters.whisper import WhisperRecogniser
+
+        return WhisperRecogniser(settings)
+    from rtnb.gateway.adapters.transcription import ServedRecogniser
+
+    return ServedRecogniser(settings)
+
+
+def _mouth(settings: TtsSettings | None) -> TextToSpeech:
+    if settings is None:
+        return Voice()
+    from rtnb.gateway.adapters.speech import SpeechVoice
+
+    return SpeechVoice(settings)
 
 
 def _await_parent(server: uvicorn.Server) -> None:

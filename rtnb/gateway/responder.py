@@ -256,6 +256,8 @@ async def _pieces(responder: Responder, request: Request) -> AsyncGenerator[obje
         async with aclosing(source) as pieces:
             async for piece in pieces:
                 yield piece
+    except EngineError:
+        raise  # it says itself what failed
     except (Exception, SystemExit) as error:
         raise EngineError(
             f"the responder {name_of(responder)} raised {type(error).__name__}: {error}"

@@ -42,6 +42,7 @@ def connect(
     api_key: str | None = None,
     script: str | Path | None = None,
     responder: str | Callable[..., Any] | None = None,
+    models: str | Path | None = None,
     timeout: float = OPEN_SECONDS,
     clock: Clock | None = None,
 ) -> Session:
@@ -66,6 +67,10 @@ def connect(
         TOML rules by which a private embedded engine answers.
     responder : str or callable, optional
         ``MODULE:FUNCTION`` of a Python function by which it does.
+    models : path, optional
+        A file such as ``rtnb.toml`` that names models of your own: a chat model that
+        answers, a recogniser, a voice. A private embedded engine uses them; what they
+        cost is between you and their servers.
     timeout : float
         Seconds to open in; the start of the embedded engine has as many of its own.
     clock : Clock, optional
@@ -100,12 +105,14 @@ def connect(
             "or give url= for a compatible server"
         )
     if provider == "embedded" and url is None:
-        gateway = _gateway(api_key, script, responder, timeout)
-        private = script is not None or responder is not None
+        gateway = _gateway(api_key, script, responder, models, timeout)
+        private = any(one is not None for one in (script, responder, models))
         end = gateway.close if private else None
         return _embedded(gateway, model, timeout=timeout, clock=clock, end=end)
-    if script is not None or responder is not None:
-        raise ConfigError("script and responder are for the embedded engine only")
+    if any(one is not None for one in (script, responder, models)):
+        raise ConfigError(
+            "script, responder and models are for the embedded engine only"
+        )
     match provider:
         case "openai":
             endpoint = _openai(model, url, api_key)
@@ -120,6 +127,7 @@ def _gateway(
     api_key: str | None,
     script: str | Path | None,
     responder: str | Callable[..., Any] | None,
+    models: str | Path | None,
     timeout: float,
 ) -> LocalGateway:
     """Gateway of an embedded session: the shared one, or one that answers otherwise."""
@@ -128,9 +136,11 @@ def _gateway(
             "the embedded engine takes no key: write connect('openai', api_key=…), or "
             "url= for a compatible server"
         )
-    if script is None and responder is None:
+    if script is None and responder is None and models is None:
         return local_gateway(timeout=timeout)
-    return start_gateway(script=script, responder=responder, timeout=timeout)
+    return start_gateway(
+        script=script, responder=responder, models=models, timeout=timeout
+    )
 
 
 def _embedded(

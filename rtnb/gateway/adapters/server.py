@@ -37,6 +37,7 @@ LARGEST_ANSWER: Final = 16 * 2**20
 
 _REDIRECTS: Final = range(300, 400)
 _OK: Final = 200
+_NOT_ACCEPTED: Final = (400, 404, 422)
 
 
 class ModelServer:
@@ -81,13 +82,17 @@ class ModelServer:
         }
 
     @contextlib.asynccontextmanager
-    async def post(self, path: str, **body: Any) -> AsyncIterator[httpx.Response]:
+    async def post(
+        self, path: str, *, hint: str = "", **body: Any
+    ) -> AsyncIterator[httpx.Response]:
         """Ask for something, and read the answer within the block.
 
         Parameters
         ----------
         path : str
             After the base, such as ``"/chat/completions"``.
+        hint : str, optional
+            What may be wrong with the request, where the server does not accept it.
         **body
             As httpx takes it: `json`, or `data` and `files`.
 
@@ -114,7 +119,7 @@ class ModelServer:
                 "POST", self.place.url + path, **body
             ) as response:
                 if response.status_code != _OK:
-                    raise self.refusal(response, await _beginning(response))
+                    raise self.refusal(response, await _beginning(response), hint=hint)
                 yield response
         except httpx.HTTPError as error:
             raise self.failure(error) from error
@@ -170,7 +175,9 @@ class ModelServer:
             sentence.replace(self._key, "[key]") if self._key else sentence
         )
 
-    def refusal(self, response: httpx.Response, body: bytes) -> EngineError:
+    def refusal(
+        self, response: httpx.Response, body: bytes, *, hint: str = ""
+    ) -> EngineError:
         """Say why the server refused.
 
         Parameters
@@ -179,6 +186,8 @@ class ModelServer:
             Any but 200.
         body : bytes
             Its body, or the beginning of it.
+        hint : str, optional
+            What may be wrong with the request.
 
         Returns
         -------
@@ -193,7 +202,10 @@ class ModelServer:
                 "model is, give it as url"
             )
         reason = reason_in(body) or response.reason_phrase or "no reason given"
-        return self.wrong(f"answered {status}: {reason}{self._advice(status)}")
+        advice = self._advice(status)
+        if hint and status in _NOT_ACCEPTED:
+            advice = f"; {hint}"
+        return self.wrong(f"answered {status}: {reason}{advice}")
 
     def failure(self, error: httpx.HTTPError) -> EngineError:
         """Say what happened to the connection.

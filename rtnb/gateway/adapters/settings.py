@@ -254,6 +254,56 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
         return cls.parse(text, source=str(path))
 
     @classmethod
+    def choose(
+        cls,
+        flags: Mapping[str, str | None],
+        *,
+        config: str | None = None,
+        folder: str | Path | None = ".",
+    ) -> Models:
+        """Put together what a command line asks for.
+
+        Parameters
+        ----------
+        flags : mapping of str to str or None
+            By part and key: ``chat`` (which means its ``url``), ``chat_model``,
+            ``chat_key_env``, …; None: not given. What flags say of a part stands in the
+            place of the whole table, so that no key goes to another host.
+        config : str, optional
+            A file.
+        folder : str, Path or None
+            Where to look for `FILE` when none is given; None: nowhere.
+
+        Returns
+        -------
+        Models
+            Checked.
+
+        Raises
+        ------
+        ConfigError
+            If the file or a flag cannot be, or a part has flags but no address.
+        """
+        tables: dict[str, dict[str, str]] = {}
+        for flag, value in flags.items():
+            if value is not None:
+                part, _, key = flag.partition("_")
+                tables.setdefault(part, {})[key or "url"] = value
+        for part, table in tables.items():
+            if "url" not in table:
+                key = next(iter(table)).replace("_", "-")
+                raise ConfigError(
+                    f"--{part}-{key} belongs to no address: give --{part} URL as well"
+                )
+        found = Path(folder) / FILE if folder is not None else None
+        if config is None and found is not None and found.is_file():
+            config = str(found)
+        base = cls.load(config) if config is not None else cls()
+        return msgspec.structs.replace(
+            base, **cls.of(tables, source="the command line").parts
+        )
+
+    @classmethod
     def parse(cls, text: str, *, source: str = FILE) -> Models:
         """Read the text of a file.
 

@@ -1,0 +1,294 @@
+"""A recogniser over HTTP: any ``/v1/audio/transcriptions``.
+
+The audio of a go is kept while it is spoken and sent when it is over, as a WAV file of
+16 kHz. So the words come a little later than those of the embedded recogniser, which
+listens along; and pauses cannot be judged by them: `ServedListening.judge` has nothing
+to say, and ``semantic_vad`` waits 0.7, 1.2 or 2.2 s of silence by its eagerness
+(`rtnb.vad.semantic.UNJUDGED`).
+
+References
+----------
+.. [1] OpenAI API reference, "Create transcription", with and without ``stream``. The
+   chunks of vLLM and the segments of Speaches are understood as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import wave
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from rtnb.audio import pcm16_encode
+from rtnb.errors import EngineError
+from rtnb.gateway.adapters.server import ModelServer
+from rtnb.gateway.adapters.sse import EventStream
+from rtnb.gateway.recogniser import Transcript
+from rtnb.vad.listener import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import httpx
+
+    from rtnb.audio import Samples
+    from rtnb.gateway.adapters.settings import SttSettings
+
+PATH: Final = "/audio/transcriptions"
+DONE: Final = "[DONE]"
+
+
+class ServedRecogniser:
+    """Writes down what is said, by a server.
+
+    Parameters
+    ----------
+    settings : SttSettings
+        Which.
+
+    Raises
+    ------
+    ConfigError
+        If the key's variable is not set.
+    """
+
+    def __init__(self, settings: SttSettings) -> None:
+        self._settings = settings
+        self._server = ModelServer(settings, what="the recogniser")
+
+    async def start(self) -> None:
+        """Nothing is to be got ready."""
+
+    def utterance(self) -> ServedListening:
+        """Begin to listen.
+
+        Returns
+        -------
+        ServedListening
+            To be fed.
+        """
+        return ServedListening(self)
+
+    async def transcribe(self, samples: Samples) -> str:
+        """Have a recording written down.
+
+        Parameters
+        ----------
+        samples : float32 array, shape (n,)
+            At 16 kHz.
+
+        Returns
+        -------
+        str
+            The words; perhaps none.
+
+        Raises
+        ------
+        EngineError
+            If the server fails.
+        """
+        form = form_of(self._settings)
+        files = {"file": ("speech.wav", wav_of(samples), "audio/wav")}
+        async with self._server.post(PATH, data=form, files=files) as response:
+            kind = response.headers.get("content-type", "").lower()
+            if kind.startswith("text/event-stream"):
+                return await self._streamed(response)
+            return self._text(await self._server.whole(response), kind)
+
+    async def close(self) -> None:
+        """Close the connections to the server."""
+        await self._server.close()
+
+    async def _streamed(self, response: httpx.Response) -> str:
+        events = EventStream()
+        words = _Words()
+        async for data in response.aiter_bytes():
+            for event in events.feed(data):
+                self._take(words, event)
+        for event in events.end():
+            self._take(words, event)
+        return words.text
+
+    def _take(self, words: _Words, event: str) -> None:
+        if event.strip() == DONE:
+            return
+        try:
+            value = json.loads(event)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise self._server.wrong(f"sent something that is no words: {event[:80]!r}")
+        if error := value.get("error"):
+            raise self._server.wrong(f"failed: {error}")
+        words.take(value)
+
+    def _text(self, body: bytes, kind: str) -> str:
+        """Words of an answer in one piece: JSON, or plain text."""
+        text = body.decode("utf-8", "replace")
+        if "json" not in kind and not text.lstrip().startswith("{"):
+            return text.strip()
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+            raise self._server.wrong(f"sent something that is no words: {text[:80]!r}")
+        return str(value["text"]).strip()
+
+
+class _Words:
+    """Words that come piece by piece, and perhaps whole at the end."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._whole: str | None = None
+
+    @property
+    def text(self) -> str:
+        whole = "".join(self._pieces) if self._whole is None else self._whole
+        return whole.strip()
+
+    def take(self, value: dict[str, Any]) -> None:
+        match value:
+            case {"type": "transcript.text.done", "text": str(text)}:
+                self._whole = text
+            case {"type": "transcript.text.delta", "delta": str(text)}:
+                self._pieces.append(text)
+            case {"choices": [{"delta": {"content": str(text)}}, *_]}:
+                self._pieces.append(text)
+            case {"text": str(text)}:
+                self._pieces.append(text if text.startswith(" ") else f" {text}")
+
+
+class ServedListening:
+    """One go of the user.
+
+    Parameters
+    ----------
+    recogniser : ServedRecogniser
+        Who writes it down.
+    """
+
+    def __init__(self, recogniser: ServedRecogniser) -> None:
+        self._recogniser = recogniser
+        self._heard: list[Samples] = []
+
+    def feed(self, samples: Samples) -> None:
+        """Take audio.
+
+        Parameters
+        ----------
+        samples : float32 array, shape (n,)
+            At 16 kHz.
+        """
+        self._heard.append(samples)
+
+    async def judge(self) -> None:
+        """Nothing can be said before the end."""
+
+    async def finish(self) -> Transcript:
+        """Have it written down.
+
+        Returns
+        -------
+        Transcript
+            The words.
+
+        Raises
+        ------
+        EngineError
+            If the server fails, or there were no words.
+        """
+        samples = joined(self._heard)
+        return transcript(await self._recogniser.transcribe(samples), samples)
+
+    def cancel(self) -> None:
+        """Forget it; nothing was sent yet."""
+        self._heard.clear()
+
+
+def form_of(settings: SttSettings) -> dict[str, str]:
+    """Fields that go with the recording.
+
+    Parameters
+    ----------
+    settings : SttSettings
+        Model and hints.
+
+    Returns
+    -------
+    dict of str to str
+        What is not set is left out.
+    """
+    form = {"model": settings.model, "response_format": "json"}
+    if settings.language:
+        form["language"] = settings.language
+    if settings.prompt:
+        form["prompt"] = settings.prompt
+    if settings.stream:
+        form["stream"] = "true"
+    return form
+
+
+def wav_of(samples: Samples) -> bytes:
+    """A WAV file.
+
+    Parameters
+    ----------
+    samples : float32 array, shape (n,)
+        At 16 kHz.
+
+    Returns
+    -------
+    bytes
+        PCM16, mono.
+    """
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(SAMPLE_RATE)
+        out.writeframes(pcm16_encode(samples))
+    return file.getvalue()
+
+
+def joined(pieces: list[Samples]) -> Samples:
+    """What was fed, in one piece.
+
+    Parameters
+    ----------
+    pieces : list of float32 arrays
+        Perhaps none.
+
+    Returns
+    -------
+    float32 array, shape (n,)
+        At the same rate.
+    """
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+def transcript(text: str, samples: Samples) -> Transcript:
+    """The outcome of a go.
+
+    Parameters
+    ----------
+    text : str
+        The words.
+    samples : float32 array, shape (n,)
+        At 16 kHz, that they are of.
+
+    Returns
+    -------
+    Transcript
+        Words and length.
+
+    Raises
+    ------
+    EngineError
+        If there are no words.
+    """
+    seconds = len(samples) / SAMPLE_RATE
+    if not text:
+        raise EngineError(f"no words recognised in {seconds:.1f} s of audio")
+    return Transcript(text, seconds)
