@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rtnb.audio.examples import EXAMPLES, transcript_of
     from rtnb.audio.g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
     from rtnb.audio.levels import Samples, rms_dbfs
+    from rtnb.audio.noise_reduction import NoiseReducer
     from rtnb.audio.pcm import pcm16_decode, pcm16_encode
     from rtnb.audio.resampling import StreamingResampler, resample
 
@@ -21,6 +22,7 @@ __all__ = [
     "EXAMPLES",
     "Clip",
     "EnvelopePyramid",
+    "NoiseReducer",
     "Samples",
     "StreamingResampler",
     "alaw_decode",
@@ -39,6 +41,7 @@ _HOME = {
     "EXAMPLES": "examples",
     "Clip": "clip",
     "EnvelopePyramid": "envelopes",
+    "NoiseReducer": "noise_reduction",
     "Samples": "levels",
     "StreamingResampler": "resampling",
     "alaw_decode": "g711",

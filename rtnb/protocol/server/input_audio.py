@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from rtnb.audio import NoiseReducer
 from rtnb.errors import AudioFormatError, ServerError
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import SAMPLE_RATE, InputDecoder
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rtnb.audio import Samples
+    from rtnb.audio.noise_reduction import Field
     from rtnb.protocol.server.responses import Response, Responses
     from rtnb.protocol.server.settings import Settings
     from rtnb.vad.semantic import Mark
@@ -122,6 +124,9 @@ class InputAudio:
         self._responses = responses
         self._buffer = InputBuffer()
         self._decoder = InputDecoder(settings.format("input"))
+        self._field: Field | None = None
+        self._reducer: NoiseReducer | None = None
+        self._position = 0
         # The detector hears every sample of the session, whatever the settings: its
         # state is never reset, and the page always has a probability to draw.
         self._vad = StreamingVad(ServerVad())
@@ -146,13 +151,14 @@ class InputAudio:
     @property
     def samples_appended(self) -> int:
         """Audio time of the session, in samples at 24 kHz."""
-        return self._buffer.end
+        return self._position
 
     # -- settings --------------------------------------------------------------------
 
     def follow_settings(self) -> None:
         """Obey the effective settings, mid-speech if need be."""
         self._decoder.follow(self._settings.format("input"))
+        self._follow_noise_reduction()
         settings = self._settings.detector
         if settings == self._vad_settings:
             return
@@ -164,6 +170,18 @@ class InputAudio:
             self._idle = None
         else:
             self._vad.settings = settings
+
+    def _follow_noise_reduction(self) -> None:
+        field = self._settings.noise_reduction
+        if field != self._field:
+            self._flush_reducer()
+            self._field = field
+            self._reducer = None if field is None else NoiseReducer(field)
+
+    def _flush_reducer(self) -> None:
+        """Hear what the noise reduction withholds."""
+        if self._reducer is not None:
+            self._listen(self._reducer.flush())
 
     def _abandon_speech(self) -> None:
         if self._speech is not None:
@@ -188,7 +206,11 @@ class InputAudio:
 
     def append(self, samples: Samples) -> None:
         """Take audio of the user; float32, mono, 24 kHz, any length."""
-        self._appended.append((self._buffer.end, samples))
+        self._appended.append((self._position, samples))
+        self._position += len(samples)
+        self._listen(samples if self._reducer is None else self._reducer(samples))
+
+    def _listen(self, samples: Samples) -> None:
         self._buffer.append(samples)
         marks = self._vad.push(samples)
         probabilities = self._vad.take_probabilities()
@@ -292,6 +314,7 @@ class InputAudio:
         ServerError
             If less than 100 ms is buffered.
         """
+        self._flush_reducer()
         start = self._buffer.start if self._speech is None else self._speech.start
         stop = self._buffer.end
         ms = 1000 * (stop - start) / SAMPLE_RATE
@@ -331,6 +354,7 @@ class InputAudio:
 
     def clear(self) -> None:
         """Drop the buffered audio."""
+        self._flush_reducer()
         self._abandon_speech()
         self._buffer.drop_before(self._buffer.end)
         self._outbox.emit(ev.InputAudioBufferCleared)

@@ -20,6 +20,7 @@ from rtnb.vad import (
 )
 
 if TYPE_CHECKING:
+    from rtnb.audio.noise_reduction import Field
     from rtnb.errors import ServerError
 
 SESSION_SECONDS: Final = 3600
@@ -205,6 +206,12 @@ class Settings:
             return SemanticVad(eagerness=detection["eagerness"])
         names = ("threshold", "prefix_padding_ms", "silence_duration_ms")
         return ServerVad(**{name: detection[name] for name in names})
+
+    @property
+    def noise_reduction(self) -> Field | None:
+        """Where the microphone is whose noise is turned down; None: it is left alone."""
+        chosen = self.raw["audio"]["input"]["noise_reduction"]
+        return None if chosen is None else chosen["type"]
 
     @property
     def transcription_model(self) -> str | None:
