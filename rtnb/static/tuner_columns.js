@@ -52,38 +52,77 @@ export function eachColumn(envelope, window, width, take) {
 }
 
 /**
- * The line of the probability: through the middle of each hop where hops are wide, else down
- * and up in every pixel column, so that a single loud hop is seen in an hour.
- * @param {{ p: Float32Array, hopMs: number, firstHop: number }} trace
+ * @typedef {{ p: Float32Array, hopMs: number, firstHop: number }} Trace
+ */
+
+/**
+ * Whether several hops share a pixel column.
+ * @param {Trace} trace
+ * @param {Stretch} window
+ * @param {number} width pixels
+ */
+export function crowded({ hopMs }, window, width) {
+  return (window.end - window.start) / width >= hopMs / 1000;
+}
+
+/**
+ * The middle of each hop in sight, and its probability; for hops wider than a pixel.
+ * @param {Trace} trace
  * @param {Stretch} window
  * @param {number} width pixels
  * @param {(x: number, p: number) => void} take
  */
-export function eachProbability({ p, hopMs, firstHop }, window, width, take) {
-  const hop = hopMs / 1000;
-  const perPixel = (window.end - window.start) / width;
-  const first = Math.max(0, Math.floor(window.start / hop) - firstHop - 1);
-  const last = Math.min(p.length, Math.ceil(window.end / hop) - firstHop + 1);
-  if (perPixel < hop) {
-    for (let i = first; i < last; i++) take(((i + firstHop + 0.5) * hop - window.start) / perPixel, p[i]);
-    return;
-  }
+export function eachHop(trace, window, width, take) {
+  const [first, last] = inSight(trace, window);
+  const { x, hops } = grid(trace, window, width);
+  for (let i = first; i < last; i++) take(x + i * hops, trace.p[i]);
+}
+
+/**
+ * Lowest and highest probability of every pixel column, so that a single loud hop is seen in
+ * an hour; for crowded hops.
+ * @param {Trace} trace
+ * @param {Stretch} window
+ * @param {number} width pixels
+ * @param {(x: number, low: number, high: number) => void} take
+ */
+export function eachCrowd(trace, window, width, take) {
+  const { p } = trace;
+  const [first, last] = inSight(trace, window);
+  const { x, hops } = grid(trace, window, width);
   let column = -Infinity;
   let [lowest, highest] = [0, 0];
-  const flush = () => {
-    take(column + 0.5, lowest);
-    if (highest !== lowest) take(column + 0.5, highest);
-  };
   for (let i = first; i < last; i++) {
-    const at = Math.floor(((i + firstHop + 0.5) * hop - window.start) / perPixel);
+    const at = Math.floor(x + i * hops);
     if (at !== column) {
-      if (column > -Infinity) flush();
+      if (column > -Infinity) take(column, lowest, highest);
       column = at;
       lowest = highest = p[i];
     } else if (p[i] < lowest) lowest = p[i];
     else if (p[i] > highest) highest = p[i];
   }
-  if (column > -Infinity) flush();
+  if (column > -Infinity) take(column, lowest, highest);
+}
+
+/**
+ * Numbers of the hops in sight and one to either side, the end excluded.
+ * @param {Trace} trace
+ * @param {Stretch} window
+ */
+function inSight({ p, hopMs, firstHop }, { start, end }) {
+  const number = (/** @type {number} */ time) => (time * 1000) / hopMs - firstHop;
+  return [Math.max(0, Math.floor(number(start)) - 1), Math.min(p.length, Math.ceil(number(end)) + 1)];
+}
+
+/**
+ * Where the middle of hop 0 of the trace lies, and how many pixels a hop has.
+ * @param {Trace} trace
+ * @param {Stretch} window
+ * @param {number} width
+ */
+function grid({ hopMs, firstHop }, { start, end }, width) {
+  const hops = (hopMs / 1000 / (end - start)) * width;
+  return { x: ((firstHop + 0.5) * hopMs - start * 1000) * (hops / hopMs), hops };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The tuner's picture: a function of a store and a size. */
 
 import { scale, ticks } from "./tuner_axis.js";
-import { eachColumn, eachProbability } from "./tuner_columns.js";
+import { crowded, eachColumn, eachCrowd, eachHop } from "./tuner_columns.js";
 import { lastBefore } from "./tuner_store.js";
 import { FULL_SCALE } from "./pcm.js";
 import { HYSTERESIS, LOWEST_RELEASE } from "./turn_law.js";
@@ -25,6 +25,9 @@ const SMALLEST_PEAK = 0.05 * FULL_SCALE;
 
 /** Events are written out where the two of a turn are so far apart, pixels. */
 const ROOM_FOR_NAMES = 205;
+
+/** Flags that would stand closer are left out, but for those of cut-ins. */
+const FLAG_WIDTH = 9;
 
 /** Room for the names of the lanes' marks at the right, pixels. */
 const GRIP_WIDTH = 44;
@@ -190,11 +193,9 @@ function paintWave(canvas, store, { width, colours }, { top, height }) {
   const peak = store.peak;
   const gain = (height / 2 - 5) / Math.max(peak, SMALLEST_PEAK);
   canvas.fillStyle = colours.mic;
-  canvas.beginPath();
   eachColumn(envelope, window, Math.ceil(width), (x, low, high) => {
-    canvas.rect(x, middle - high * gain - 0.5, 1, (high - low) * gain + 1);
+    canvas.fillRect(x, middle - high * gain - 0.5, 1, (high - low) * gain + 1);
   });
-  canvas.fill();
   const level = peak ? `peak ${Math.round(20 * Math.log10(peak / FULL_SCALE))} dBFS`.replace("-", "−") : "digital silence";
   caption(canvas, level, top + height - 10, colours);
 }
@@ -215,22 +216,42 @@ function paintProbability(canvas, store, { width, colours }, lane) {
   if (store.comparedSettings?.threshold !== undefined) {
     rule(canvas, heightOf(lane, store.comparedSettings.threshold), width, colours.compared, [6, 3]);
   }
-  if (store.trace) {
-    let begun = false;
-    canvas.beginPath();
-    eachProbability(store.trace, store.window, width, (x, p) => {
-      if (begun) canvas.lineTo(x, heightOf(lane, p));
-      else canvas.moveTo(x, heightOf(lane, p));
-      begun = true;
-    });
-    canvas.strokeStyle = colours.probability;
-    canvas.lineWidth = 1.25;
-    canvas.lineJoin = "round";
-    canvas.stroke();
-  }
+  if (store.trace) paintTrace(canvas, store.trace, store.window, { lane, width, colour: colours.probability });
   rule(canvas, heightOf(lane, enter), width, colours.threshold, []);
   if (type === "server_vad") grip(canvas, heightOf(lane, enter), width, enter, colours);
   caption(canvas, "speech probability", lane.top + 11, colours);
+}
+
+/**
+ * A line through the hops; from afar a bar in every pixel column, from the lowest to the
+ * highest and on to those of the column before.
+ * @param {CanvasRenderingContext2D} canvas
+ * @param {import("./tuner_columns.js").Trace} trace
+ * @param {import("./tuner_axis.js").Stretch} window
+ * @param {{ lane: Lane, width: number, colour: string }} place
+ */
+function paintTrace(canvas, trace, window, { lane, width, colour }) {
+  if (crowded(trace, window, width)) {
+    canvas.fillStyle = colour;
+    let [lowest, highest] = [0, 1];
+    eachCrowd(trace, window, width, (x, low, high) => {
+      const top = heightOf(lane, Math.max(high, lowest));
+      canvas.fillRect(x, top - 0.5, 1, heightOf(lane, Math.min(low, highest)) - top + 1);
+      [lowest, highest] = [low, high];
+    });
+    return;
+  }
+  let begun = false;
+  canvas.beginPath();
+  eachHop(trace, window, width, (x, p) => {
+    if (begun) canvas.lineTo(x, heightOf(lane, p));
+    else canvas.moveTo(x, heightOf(lane, p));
+    begun = true;
+  });
+  canvas.strokeStyle = colour;
+  canvas.lineWidth = 1.25;
+  canvas.lineJoin = "round";
+  canvas.stroke();
 }
 
 /**
@@ -266,13 +287,17 @@ function paintEvents(canvas, store, { width, colours }, { events, wave }) {
   const { x } = scale(store.window, width);
   const at = (/** @type {number} */ hop) => x(((hop + 1) * hopMs + store.offsetMs) / 1000);
   const { cutIn } = store.chosen;
+  let free = -Infinity;
   eachTurn(store, store.chosen, width, ({ index, right }) => {
     const cut = cutIn[index] === 1;
-    const named = right - at(turns.startedHop[index]) > ROOM_FOR_NAMES;
-    flag(canvas, at(turns.startedHop[index]), events, wave, 1, colours["band-edge"], named ? "speech_started" : "");
-    if (turns.stoppedHop[index] < 0) return;
+    const started = at(turns.startedHop[index]);
+    const named = right - started > ROOM_FOR_NAMES;
+    if (started >= free) flag(canvas, started, events, wave, 1, colours["band-edge"], named ? "speech_started" : "");
+    free = Math.max(free, started + FLAG_WIDTH);
+    if (turns.stoppedHop[index] < 0 || (!cut && right < free)) return;
     const name = cut ? "cut in" : "speech_stopped";
-    flag(canvas, at(turns.stoppedHop[index]), events, wave, -1, cut ? colours.alert : colours["band-edge"], named ? name : "");
+    flag(canvas, right, events, wave, -1, cut ? colours.alert : colours["band-edge"], named ? name : "");
+    free = right;
   });
 }
 
@@ -436,11 +461,9 @@ function paintMap(canvas, store, { width, colours }, { top, height }) {
     const gain = (height / 2 - 3) / Math.max(store.peak, SMALLEST_PEAK);
     const middle = top + height / 2;
     canvas.fillStyle = colours.quiet;
-    canvas.beginPath();
     eachColumn(store.overview, whole, Math.ceil(width), (at, low, high) => {
-      canvas.rect(at, middle - high * gain - 0.5, 1, (high - low) * gain + 1);
+      canvas.fillRect(at, middle - high * gain - 0.5, 1, (high - low) * gain + 1);
     });
-    canvas.fill();
   }
   const left = x(store.window.start);
   const wide = Math.max(4, x(store.window.end) - left);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { eachColumn, eachProbability, finest, peakOf } from "../../rtnb/static/tuner_columns.js";
+import { crowded, eachColumn, eachCrowd, eachHop, finest, peakOf } from "../../rtnb/static/tuner_columns.js";
 
 function envelope(start, stop, bins, loud = () => 100) {
   const high = Int16Array.from({ length: bins }, (_, i) => loud(i));
@@ -20,7 +20,7 @@ function trace(p, hopMs = 32, firstHop = 0) {
 
 function line(...given) {
   const found = [];
-  eachProbability(...given, (x, p) => found.push({ x, p }));
+  eachHop(...given, (x, p) => found.push({ x, p }));
   return found;
 }
 
@@ -62,10 +62,13 @@ test("close by the probability is drawn hop by hop, at the middle of each", () =
 test("from afar one loud hop is still seen", () => {
   const p = new Float32Array(112500).fill(0.125);
   p[70000] = 0.875;
-  const found = line({ p, hopMs: 32, firstHop: 0 }, { start: 0, end: 3600 }, 1200);
-  assert.ok(found.length <= 2400);
-  const [loud] = found.filter(({ p: value }) => value === 0.875);
-  assert.equal(Math.floor(loud.x), Math.floor((70000.5 * 0.032) / 3));
+  const hour = { start: 0, end: 3600 };
+  const found = [];
+  assert.ok(crowded(trace(p), hour, 1200) && !crowded(trace(p), { start: 0, end: 10 }, 1200));
+  eachCrowd(trace(p), hour, 1200, (x, low, high) => found.push({ x, low, high }));
+  assert.deepEqual(found.map(({ x }) => x), Array.from({ length: 1200 }, (_, x) => x));
+  const [loud] = found.filter(({ high }) => high === 0.875);
+  assert.deepEqual(loud, { x: Math.floor((70000.5 * 0.032) / 3), low: 0.125, high: 0.875 });
 });
 
 test("the trace of a live sound lies where its first hop says", () => {

@@ -77,6 +77,21 @@ test("the threshold is a line with the leave level dotted below it", () => {
   assert.deepEqual([enter.dash, leave.dash.length], [[], 2]);
 });
 
+test("from afar the probability is bars that touch each other", () => {
+  const store = scene();
+  const p = new Float32Array(10000).fill(0.25).fill(0.75, 5000);
+  store.takeSound({ start: 0, end: 320, live: false }, store.overview);
+  store.takeProbability({ p, hopMs: 32, firstHop: 0 });
+  store.see(store.whole);
+  const lane = lanes(store).probability;
+  const bars = draw(store).of("probability");
+  assert.equal(bars.length, WIDTH);
+  const near = (a, b) => Math.abs(a - b) < 1e-6;
+  assert.ok(near(bars[0].y, heightOf(lane, 0.25) - 0.5) && near(bars[0].height, 1));
+  const [step] = bars.filter(({ height }) => height > 2);
+  assert.ok(near(step.height - 1, heightOf(lane, 0.25) - heightOf(lane, 0.75)));
+});
+
 test("semantic_vad has no handle for its threshold", () => {
   const store = scene();
   assert.ok(draw(store).words().some((text) => text.startsWith("↕")));
