@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from msgspec import UNSET
 from typing_extensions import override
 
 from rtnb.protocol import events as ev
@@ -260,7 +261,29 @@ def warnings(recording: Recording) -> list[str]:
             "changes of settings and commits are placed as near as the audio heard "
             "back, one or two chunks"
         )
+    if _reduces_noise(recording):
+        found.append(
+            "noise reduction was on: the server listened to quieter audio than was "
+            "recorded"
+        )
     return found
+
+
+def _reduces_noise(recording: Recording) -> bool:
+    """Whether the server was told to filter the microphone, at any time."""
+    audio = recording.manifest.settings.get("audio") or {}
+    if (audio.get("input") or {}).get("noise_reduction"):
+        return True
+    return any(
+        getattr(_input_of(each.event.session), "noise_reduction", None)
+        not in (None, UNSET)
+        for each in recording.events
+        if isinstance(each.event, ev.SessionUpdated)
+    )
+
+
+def _input_of(session: object) -> object:
+    return getattr(getattr(session, "audio", UNSET), "input", UNSET)
 
 
 def _sent(recording: Recording) -> tuple[list[Mark], int]:

@@ -85,3 +85,15 @@ def test_by_hand_nothing_would_be_detected(session, path):
     found = recording.replay_turns(ServerVad())
     assert [change.kind for change in found.changes] == ["same"]
     assert str(recording.check_replica()) == "There are no marks to compare."
+
+
+def test_noise_reduction_is_noted(session, path):
+    note = "noise reduction was on"
+    with session.record(path):
+        session.configure(noise_reduction="near_field")
+        speak(session, QUESTION)
+    assert any(note in each for each in Recording(path).check_replica().notes)
+    again = path.with_name("again")
+    with session.record(again):
+        speak(session, QUESTION)
+    assert any(note in each for each in Recording(again).check_replica().notes)
