@@ -24,6 +24,7 @@ from rtnb.vad.semantic import UNJUDGED, Pauses, wait_hops
 EAGERNESS = ["low", "medium", "high", "auto"]
 LEVELS = [0.0, 0.1, 0.34, 0.35, 0.36, 0.49, 0.5, 0.9, 1.0]
 probabilities = st.one_of(st.sampled_from(LEVELS), st.floats(0, 1, width=32))
+counts = st.one_of(st.integers(1, 80), st.sampled_from([7, 8, 9, 10, 37, 38, 62, 63]))
 hops_ms = st.sampled_from([(512, 16_000), (160, 16_000), (256, 8_000), (8000, 16_000)])
 judgements = st.one_of(
     st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1, width=32), st.none()
@@ -74,7 +75,7 @@ def live(probability, settings, judge):
 
 
 @given(
-    runs=st.lists(st.tuples(probabilities, st.integers(1, 80)), max_size=30),
+    runs=st.lists(st.tuples(probabilities, counts), max_size=30),
     grid=hops_ms,
     eagerness=st.sampled_from(EAGERNESS),
     answers=st.lists(judgements, min_size=30, max_size=30),
@@ -141,6 +142,13 @@ def test_without_judgements_all_pauses_are_waited_for_alike():
     probability = trace((0.9, 10), (0.0, 30), (0.9, 10), (0.0, 100))
     (turn,) = segment(probability, SemanticVad())
     assert (turn.stopped_hop, turn.ended) == (50 - 1 + 38, "sentence")
+
+
+def test_a_pause_one_hop_shorter_than_its_wait_does_not_end_the_turn():
+    probability = trace((0.9, 10), (0.0, 8), (0.9, 5), (0.0, 9))
+    sentences = SentenceEnds(np.array([17, 30], np.int32), np.ones(2, np.float32))
+    (turn,) = segment(probability, SemanticVad(), sentences=sentences)
+    assert (turn.started_hop, turn.stopped_hop) == (0, 31)
 
 
 def test_each_pause_is_judged_anew():

@@ -9,6 +9,7 @@ from rtnb.vad import (
     Judge,
     SemanticVad,
     SentenceEnds,
+    SpeechProbability,
     SpeechStopped,
     StreamingVad,
     segment,
@@ -114,6 +115,38 @@ def test_live_and_offline_are_the_same(interrupted):
             if isinstance(event, Judge):
                 events += ears.judged(judgements[event.hop])
     assert stopped == [turn.audio_end_ms for turn in turns(interrupted, "high")]
+
+
+class Witness:
+    """A listener that finds every sentence finished and keeps what it heard."""
+
+    def __init__(self):
+        self.utterances = [b""]
+
+    def hear(self, data):
+        self.utterances[-1] += data
+
+    def judge(self):
+        return 1.0
+
+    def forget(self):
+        self.utterances.append(b"")
+
+
+def test_a_turn_begins_where_the_last_one_ended_at_the_earliest(monkeypatch, rng):
+    witness = Witness()
+    monkeypatch.setattr("rtnb.vad.sentences.Listener", lambda: witness)
+    trace = [0.0] * 20 + [0.9] * 5 + [0.0] * 11 + [0.9] * 5 + [0.0] * 20
+    clip = Clip(rng.uniform(-0.5, 0.5, 512 * len(trace)).astype(np.float32), RATE)
+    ends = sentence_ends(clip, SpeechProbability(np.array(trace, np.float32)))
+    assert ends.hops.tolist() == [32, 48]
+    first, second, rest = witness.utterances
+    pcm = clip.to_pcm16()
+    # from 300 ms before hop 20; from where the first turn ended, hop 34: 288 ms
+    for heard, start, hop in ((first, 340 * 16, 32), (second, 34 * 512, 48)):
+        assert pcm[2 * start : 2 * 512 * (hop + 1)].startswith(heard)
+        assert len(heard) > 2 * 512 * (hop + 1) - 2 * start - 100
+    assert rest == b""
 
 
 def test_silence_has_nothing_to_judge():
