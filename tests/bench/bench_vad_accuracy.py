@@ -3,11 +3,11 @@
 Run as ``python -m tests.bench.bench_vad_accuracy``. Human speech, clean and with white
 and pink noise; three models.
 
-The clips are those that come with the package, and those of the folder that
-``RTNB_SPEECH_CLIPS`` names (by default ``../shared/data/speech`` next to the repository,
-which holds the same ones). The study had 21 clips, single words and commands among
-them; these three are sentences read without hurry, and easier. So its figures stand
-beside ours for comparison, and are not reproduced.
+The study's 21 clips come with two Debian packages, ``pocketsphinx-testdata`` (sentences
+read for LibriVox, commands, numbers and playing cards) and ``alsa-utils`` (eight names of
+loudspeakers); with them its figures are reproduced. Where they are not installed, the
+three sentences of this package are measured, which are easier, and the study's figures
+stand beside them for comparison.
 
 The method is the study's. Half a second of silence stands before and after every clip.
 A frame is 8 ms. Truth: frames of the clean clip within 30 dB of its loudest, gaps
@@ -18,7 +18,6 @@ by `rtnb.vad.add_noise`, by the active speech's power.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,8 @@ import numpy as np
 from rtnb.audio import EXAMPLES, Clip
 from rtnb.vad import SpeechProbability, add_noise, speech_probability
 
-FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "speech"
+SENTENCES = Path("/usr/share/pocketsphinx/test/data")
+NAMES = Path("/usr/share/sounds/alsa")
 SILENCE_S = 0.5
 FRAME_MS = 8
 GAP_MS = 250
@@ -69,22 +69,26 @@ MEASURED = {
 """Ours on the three clips of the package, which a test holds us to."""
 
 
-def clips() -> tuple[list[Clip], str]:
-    """The clips, with silence around them, and a sentence about them."""
-    found = {
-        Clip.example(name).samples.tobytes(): Clip.example(name) for name in EXAMPLES
-    }
-    folder = Path(os.environ.get("RTNB_SPEECH_CLIPS", FOLDER))
-    said = f"{len(found)} clips of the package"
-    if folder.is_dir():
-        for path in sorted(folder.glob("*.wav")):
-            clip = Clip.from_file(path).resample(16_000)
-            found.setdefault(clip.samples.tobytes(), clip)
-        said += f", {len(found) - len(EXAMPLES)} more in {folder.name}"
-    else:
-        said += f"; none more, for there is no folder {folder}"
+def study_clips() -> list[Clip]:
+    """The study's 21 clips with silence around them; none where they are not installed."""
+    raw = sorted(SENTENCES.glob("*.raw"))
+    wav = sorted(SENTENCES.rglob("*.wav"))
+    names = sorted(NAMES.glob("*_*.wav"))
+    if (len(raw), len(wav), len(names)) != (3, 10, 8):
+        return []
+    found = [Clip.from_pcm16(path.read_bytes(), 16_000) for path in raw]
+    found += [Clip.from_file(path).resample(16_000) for path in (*wav, *names)]
+    return with_silence(found)
+
+
+def package_clips() -> list[Clip]:
+    """The three clips of the package with silence around them."""
+    return with_silence([Clip.example(name) for name in EXAMPLES])
+
+
+def with_silence(clips: list[Clip]) -> list[Clip]:
     silence = Clip.silence(SILENCE_S, 16_000)
-    return [silence + clip + silence for clip in found.values()], said
+    return [silence + clip + silence for clip in clips]
 
 
 def truth(clip: Clip) -> np.ndarray:
@@ -139,10 +143,10 @@ def scores(model: str, sounds: list[Clip]) -> list[float]:
 
 
 def main() -> None:
-    sounds, said = clips()
+    sounds = study_clips() or package_clips()
     true = np.concatenate([truth(clip) for clip in sounds])
     seconds = sum(clip.duration for clip in sounds)
-    print(f"{said}: {seconds:.1f} s, {true.mean():.0%} of it speech;")
+    print(f"{len(sounds)} clips: {seconds:.1f} s, {true.mean():.0%} of it speech;")
     print(
         f"always saying speech scores {f1(true, np.ones_like(true)):.3f} (study: 0.759)"
     )
