@@ -362,10 +362,12 @@ class Session:
             recorder.observe(direction, event, now, appended=self._own_audio.position)
 
     async def _run_tool(self, run: RunTool) -> None:
-        output = await run.tool.call(run.arguments, clock=self._clock)
+        outcome = await run.tool.call(run.arguments, clock=self._clock)
         with self._lock:
             self._do(
-                self._book.tool_done(run.state, run.call, output, self._clock.now())
+                self._book.tool_done(
+                    run.state, run.call, outcome.output, self._clock.now()
+                )
             )
 
     async def _look_later(self, look: Look) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from rtnb.clock import InstantClock
 from rtnb.errors import ConfigError
-from rtnb.tools import MAX_OUTPUT_CHARACTERS, Tool
+from rtnb.tools import MAX_OUTPUT_BYTES, Tool
 
 
 @dataclass
@@ -72,7 +72,7 @@ def in_google_style(first: int, second: dict[str, float]):
 
 
 def call(function, arguments="{}", **options):
-    return asyncio.run(Tool.of(function, **options).call(arguments))
+    return asyncio.run(Tool.of(function, **options).call(arguments)).output
 
 
 def error_of(output):
@@ -238,8 +238,8 @@ def test_a_long_result_is_cut_and_says_so():
         return "x" * 5_000_000
 
     output = call(much)
-    assert len(output) <= MAX_OUTPUT_CHARACTERS
-    assert json.loads(output)["characters"] == 5_000_000
+    assert len(output.encode()) <= MAX_OUTPUT_BYTES
+    assert json.loads(output)["cut"] == "these are the first characters of 5000000 bytes"
 
 
 def test_a_function_that_raises_tells_the_model(caplog):
@@ -310,6 +310,7 @@ def test_an_asynchronous_one_is_cancelled():
             ended.set()
 
     tool = Tool.of(hang)
-    output = asyncio.run(tool.call("{}", clock=InstantClock()))
-    assert error_of(output) == "no result within 30 s"
+    outcome = asyncio.run(tool.call("{}", clock=InstantClock()))
+    assert outcome.status == "timeout"
+    assert error_of(outcome.output) == "no result within 30 s"
     assert ended.wait(5)
