@@ -42,15 +42,8 @@ hypothesis.settings.register_profile("rtnb", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("rtnb")
 
 
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> None:
-    """Leave out what costs money or time, unless it is asked for by name."""
-    unasked = {"bench", "live"} - set(config.option.markexpr.replace("(", " ").split())
-    left_out = [item for item in items if any(map(item.get_closest_marker, unasked))]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what drives a browser where there is none."""
     if find_chromium() is None and not in_ci():
         for item in items:
             if item.get_closest_marker("browser"):
