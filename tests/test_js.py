@@ -30,7 +30,9 @@ def test_the_units_of_the_front_end(node):
     assert "# pass 0" not in done.stdout
 
 
-@pytest.mark.parametrize("name", ["audio_port.js", "calibrator.js", "timeline.js"])
+@pytest.mark.parametrize(
+    "name", ["audio_port.js", "calibrator.js", "timeline.js", "tuner.js"]
+)
 def test_a_bundle_is_a_module_that_offers_a_widget(node, name, tmp_path):
     module = tmp_path / "widget.mjs"
     module.write_text(bundle(name), "utf-8")

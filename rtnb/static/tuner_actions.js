@@ -45,7 +45,8 @@ export class TunerActions {
   #explained = new Map();
   #recognising = false;
   #receiving = false;
-  #sharing = false;
+  /** Names of the settings that were changed here and not told yet. */
+  #unshared = new Set();
   /** @type {{ side: "settings" | "compared", index: number } | null} */
   hovered = null;
   explanation = "";
@@ -365,26 +366,34 @@ export class TunerActions {
    * @param {Settings | null} compared
    */
   #setSettings(settings, compared) {
-    this.store.takeSettings(settings, compared);
-    this.#explainAnew();
-    this.#seekSentences();
-    this.code = "";
+    if (!equal(settings, this.store.settings)) this.#unshared.add("settings");
+    if (!equal(compared, this.store.comparedSettings)) this.#unshared.add("compared");
+    this.#show(settings, compared);
     this.#later("settings", SHARE_MS, () => this.#shareSettings());
   }
 
   #shareSettings() {
     const { settings, comparedSettings } = this.store;
-    this.#sharing = true;
-    this.model.set("settings", settings);
-    this.model.set("compared", comparedSettings);
-    this.#sharing = false;
+    const values = { settings, compared: comparedSettings };
+    for (const name of this.#unshared) this.model.set(name, values[/** @type {"settings"} */ (name)]);
+    this.#unshared.clear();
     this.model.save_changes();
   }
 
+  /** Settings of the kernel, but for those that a hand is changing. */
   #takeSettings() {
-    if (this.#sharing || this.#timers.has("settings")) return;
-    const [settings, compared] = [this.model.get("settings"), this.model.get("compared") ?? null];
-    if (equal(settings, this.store.settings) && equal(compared, this.store.comparedSettings) && this.store.chosen) return;
+    const { settings, comparedSettings } = this.store;
+    const chosen = this.#unshared.has("settings") ? settings : this.model.get("settings");
+    const compared = this.#unshared.has("compared") ? comparedSettings : (this.model.get("compared") ?? null);
+    if (!equal(chosen, settings) || !equal(compared, comparedSettings)) this.#show(chosen, compared);
+  }
+
+  /**
+   * @param {Settings} settings
+   * @param {Settings | null} compared
+   */
+  #show(settings, compared) {
+    this.code = "";
     this.store.takeSettings(settings, compared);
     this.#explainAnew();
     this.#seekSentences();

@@ -135,9 +135,13 @@ def test_a_busy_kernel_holds_up_no_slider(tuner):
         "gate.wait(3)",
     )
     for threshold in (0.9, 0.2, 0.7):
-        tuner.drag((300, tuner.height_of(tuner.get("store.settings.threshold"))),
-                   (300, tuner.height_of(threshold)))
-        assert tuner.get("store.chosen.settings.threshold") == pytest.approx(threshold, abs=0.02)
+        tuner.drag(
+            (300, tuner.height_of(tuner.get("store.settings.threshold"))),
+            (300, tuner.height_of(threshold)),
+        )
+        assert tuner.get("store.chosen.settings.threshold") == pytest.approx(
+            threshold, abs=0.02
+        )
     tuner.lab.until("abs(tuner.settings.threshold - 0.7) < 0.02")
     assert tuner.turns() == tuner.lab.value(SEGMENTS)
 
@@ -175,7 +179,9 @@ def test_a_label_is_drawn_written_saved_and_read_again(tuner):
 def test_apply_changes_the_settings_of_the_session(open_page):
     lab = open_page(Clip.silence(1))
     session = "session = rtnb.connect(script='short.toml')"
-    tuner = show(lab, SOUND, f"{session}\ntuner = rtnb.VadTuner(clip, session=session)\ntuner")
+    tuner = show(
+        lab, SOUND, f"{session}\ntuner = rtnb.VadTuner(clip, session=session)\ntuner"
+    )
     tuner.drag((400, tuner.height_of(0.5)), (400, tuner.height_of(0.8)))
     tuner.root.get_by_label("Kept before speech, ms, exactly").fill("140")
     tuner.button("Apply to session").click()
@@ -200,7 +206,9 @@ def test_frozen_settings_stay_beside_those_that_change(tuner):
     rows = tuner.root.locator(".rtnb-tuner-counters tbody tr")
     assert [row.split()[0] for row in rows.all_inner_texts()] == ["A", "B"]
     tuner.button("Swap").click()
-    tuner.lab.until("tuner.settings.threshold == 0.5 and tuner.compared.threshold == 0.9")
+    tuner.lab.until(
+        "tuner.settings.threshold == 0.5 and tuner.compared.threshold == 0.9"
+    )
     assert tuner.turns() == tuner.lab.value(SEGMENTS)
     tuner.button("Clear B").click()
     tuner.lab.until("tuner.compared is None")
@@ -269,9 +277,7 @@ def test_a_turn_is_explained_and_settings_are_copied_as_code(tuner):
         told = tuner.lab.value(
             f"__import__('rtnb.vad.dialects').vad.dialects.as_code(tuner.settings, {dialect!r})"
         )
-        tuner.page.wait_for_function(
-            f"text => {ACTIONS}.code === text", arg=told
-        )
+        tuner.page.wait_for_function(f"text => {ACTIONS}.code === text", arg=told)
     assert tuner.root.locator("textarea").input_value() == told
 
 
@@ -303,10 +309,20 @@ def test_it_fits_and_is_photographed(tuner, theme, tmp_path):
     tuner.page.evaluate(THEME, THEMES[theme])
     tuner.page.wait_for_function(THEMED, arg=str(theme == "light").lower())
     tuner.button("Freeze as B").click()
-    tuner.drag((100, -10), (400, -10))
+    tuner.lab.execute(
+        "from rtnb.vad import Label\n"
+        "tuner.labels = [Label(0.75, 7.05, EXAMPLES[0]), Label(8.55, 11.1, EXAMPLES[1]),"
+        " Label(12.2, 17.1, EXAMPLES[2])]\n"
+        "tuner.settings = rtnb.ServerVad(threshold=0.62, silence_duration_ms=440)"
+    )
+    tuner.wait("store.settings.threshold === 0.62")
+    tuner.page.mouse.move(*tuner.at(600, 150))
+    tuner.root.locator(".rtnb-tuner-tip").get_by_text("Turn 2: ").wait_for()
+    tuner.root.screenshot(path=tmp_path / f"tuner-{theme}.png")
     tuner.root.get_by_label("Threshold, exactly").fill("7")
     tuner.page.keyboard.press("Enter")
     tuner.says("Threshold is 7, but takes a number between 0 and 1.")
+    tuner.root.screenshot(path=tmp_path / f"error-{theme}.png")
     tuner.button("Copy as code").click()
     tuner.root.locator("textarea").wait_for()
     for width in WIDTHS:

@@ -157,6 +157,15 @@ test("what the kernel sets is shown, but not while a hand is moving it", async (
   assert.equal(model.state.settings.threshold, 0.4);
 });
 
+test("what the kernel sets while something else is changed here is kept", async () => {
+  const { actions, model, clock } = await shown();
+  actions.freeze();
+  model.set("settings", { ...SETTINGS, threshold: 0.9 });
+  await clock.pass(200);
+  assert.deepEqual([model.state.settings.threshold, model.state.compared.threshold], [0.9, 0.5]);
+  assert.equal(actions.store.settings.threshold, 0.9);
+});
+
 test("freezing, swapping and clearing", async () => {
   const { actions, model, clock } = await shown();
   actions.freeze();
