@@ -163,6 +163,7 @@ def examine(environ: Mapping[str, str] = os.environ) -> Report:
             *_lab_extensions(),
             *_kernel(),
             *_gateway(),
+            *_models(),
             *_keys(environ),
             *_developer(),
         )
@@ -328,6 +329,30 @@ def _gateway() -> Iterator[Finding]:
         _answer,
         mend="run `rtnb serve` and read what it writes",
     )
+
+
+def _models() -> Iterator[Finding]:
+    """Models of the user's own, where a file in the working directory names some."""
+    from rtnb.gateway.adapters.probing import NAMES, probe
+    from rtnb.gateway.adapters.settings import FILE, Models
+
+    section = f"Models of your own ({FILE})"
+    if not Path(FILE).is_file():
+        return
+    try:
+        parts = Models.load(FILE).parts
+    except RtnbError as error:
+        yield Finding(section=section, name=FILE, state="broken", found=str(error))
+        return
+    for part, place in parts.items():
+        state: State = "ok"
+        try:
+            found = probe(part, place).found.removeprefix(f"{NAMES[part]}: ")
+        except MissingExtra as error:
+            state, found = "missing", str(error)
+        except RtnbError as error:
+            state, found = "broken", str(error)
+        yield Finding(section=section, name=f"[{part}]", state=state, found=found)
 
 
 def _answer() -> str:
