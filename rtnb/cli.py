@@ -339,10 +339,7 @@ def _models(arguments: argparse.Namespace) -> Models:
             "a chat model and a script or responder both answer: give one of them "
             "(--no-config leaves rtnb.toml aside)"
         )
-    models, probes = probe_all(models)
-    for probe in probes:
-        print(f"rtnb: {probe.found}", file=sys.stderr)
-    return models
+    return probe_all(models, say=lambda line: print(f"rtnb: {line}", file=sys.stderr))
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -27,6 +27,8 @@ from rtnb.gateway.adapters.settings import (
 from rtnb.vad.listener import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
 
     from rtnb.gateway.adapters.server import ModelServer
@@ -108,29 +110,33 @@ def probe(part: str, place: Place) -> Probe:
     return _Attempt(part, place).run()
 
 
-def probe_all(models: Models) -> tuple[Models, list[Probe]]:
+def probe_all(models: Models, *, say: Callable[[str], object]) -> Models:
     """Try every part.
 
     Parameters
     ----------
     models : Models
         What was chosen.
+    say : callable
+        Told before and after each, for who waits while a server loads a model.
 
     Returns
     -------
-    models : Models
+    Models
         The same, with the names of the models.
-    probes : list of Probe
-        What answered.
 
     Raises
     ------
     MissingExtra, ConfigError, EngineError
         See `probe`; of the first that does not answer.
     """
-    probes = [probe(part, place) for part, place in models.parts.items()]
-    settled: dict[str, Any] = {one.part: one.settings for one in probes}
-    return msgspec.structs.replace(models, **settled), probes
+    settled: dict[str, Any] = {}
+    for part, place in models.parts.items():
+        say(f"trying {NAMES[part]}, {place.url}")
+        tried = probe(part, place)
+        say(tried.found)
+        settled[part] = tried.settings
+    return msgspec.structs.replace(models, **settled)
 
 
 class _Attempt:
@@ -151,6 +157,8 @@ class _Attempt:
                 return self._run(client)
         except httpx.HTTPError as error:
             raise self._server.failure(error) from error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise self._server.wrong(f"has no such address: {error}") from error
 
     def _run(self, client: httpx.Client) -> Probe:
         listed = self._listed(client)

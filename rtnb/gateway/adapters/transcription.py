@@ -25,10 +25,11 @@ from rtnb.audio import pcm16_encode
 from rtnb.errors import EngineError
 from rtnb.gateway.adapters.server import ModelServer
 from rtnb.gateway.adapters.sse import EventStream
-from rtnb.gateway.recogniser import Transcript
+from rtnb.gateway.recogniser import NothingHeard, Transcript
 from rtnb.vad.listener import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from rtnb.protocol.server import HeardWord
     import httpx
 
     from rtnb.audio import Samples
@@ -185,6 +186,10 @@ class ServedListening:
 
     async def judge(self) -> None:
         """Nothing can be said before the end."""
+
+    async def draft(self) -> tuple[HeardWord, ...]:
+        """Nothing is written before the end."""
+        return ()
 
     async def finish(self) -> Transcript:
         """Have it written down.

@@ -24,6 +24,7 @@ from rtnb.errors import ConfigError, EngineError, MissingExtra
 from rtnb.gateway.adapters.transcription import joined, transcript
 
 if TYPE_CHECKING:
+    from rtnb.protocol.server import HeardWord
     from rtnb.audio import Samples
     from rtnb.gateway.adapters.settings import SttSettings
     from rtnb.gateway.recogniser import Transcript
@@ -146,6 +147,10 @@ class WhisperListening:
 
     async def judge(self) -> None:
         """Nothing can be said before the end."""
+
+    async def draft(self) -> tuple[HeardWord, ...]:
+        """Nothing is written before the end."""
+        return ()
 
     async def finish(self) -> Transcript:
         """Write it down.

@@ -146,9 +146,20 @@ def test_the_key_is_named_and_not_shown(monkeypatch):
 def test_every_part_is_tried_and_settled():
     with served(Model(models=["a"])) as chat, served(Model(models=["b"])) as stt:
         models = Models(chat=ChatSettings(url=chat), stt=SttSettings(url=stt))
-        settled, probes = probe_all(models)
+        said = []
+        settled = probe_all(models, say=said.append)
     assert (settled.chat.model, settled.stt.model, settled.tts) == ("a", "b", None)
-    assert [one.part for one in probes] == ["chat", "stt"]
+    assert said[0] == f"trying the chat model, {chat}"
+    assert [line.partition(":")[0] for line in said[1::2]] == [
+        "the chat model",
+        "the recogniser",
+    ]
+
+
+@pytest.mark.parametrize("host", ["h" * 300, "a b", "h\x7f"])
+def test_an_address_that_cannot_be_is_said_in_words(host):
+    with pytest.raises(EngineError, match="the chat model at"):
+        probe("chat", ChatSettings(url=f"http://{host}/v1"))
 
 
 def test_without_httpx_the_extra_is_named(monkeypatch):
