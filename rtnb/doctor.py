@@ -48,6 +48,17 @@ LAB_EXTENSIONS = {
 }
 """Python packages, and the front-end extension of JupyterLab that each brings."""
 
+EXTRAS = {
+    "labels": "reads and writes WebVTT and TextGrid labels",
+    "webrtc-vad": "the speech model webrtc",
+    "onnx": "other versions of Silero, as speech models",
+    "cluster": "sweeps on a Dask cluster",
+    "whisper": "recognition by faster-whisper",
+    "models": "answers, ears and voices of your own servers",
+    "tls": "wss and https with a certificate of its own",
+}
+"""Extras that nothing waits for, and what each is good for."""
+
 NEST_ASYNCIO_CALLED = (
     "called; on ipykernel 7.4 widget messages can be lost while run_until_complete() "
     "waits, so prefer await"
@@ -161,6 +172,7 @@ def examine(environ: Mapping[str, str] = os.environ) -> Report:
             *_voice(),
             *_packages("Notebook", extra="lab", besides=["", "local"]),
             *_lab_extensions(),
+            *_extras(),
             *_kernel(),
             *_gateway(),
             *_models(),
@@ -246,6 +258,23 @@ def _packages(
             found=found,
             remedy="" if state == "ok" else command,
             required=required or requirement.name == "jupyterlab",
+        )
+
+
+def _extras() -> Iterator[Finding]:
+    """What is there, and what could be added."""
+    for extra, purpose in EXTRAS.items():
+        missing = [
+            needed.name
+            for needed in _requirements(extra)
+            if check_requirement(needed, _version(needed.name))[0] != "ok"
+        ]
+        yield Finding(
+            section="Extras",
+            name=extra,
+            state="note" if missing else "ok",
+            found=f"not installed: {purpose}" if missing else purpose,
+            remedy=f'pip install "rtnb[{extra}]"' if missing else "",
         )
 
 

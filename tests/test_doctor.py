@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 from packaging.requirements import Requirement
@@ -150,3 +151,19 @@ def test_here_everything_is_there_and_no_key_is_shown():
     states = {each["name"]: each["found"] for each in report["findings"]}
     assert states["OPENAI_API_KEY"] == "set"
     assert secret not in done.stdout + done.stderr
+
+
+def test_every_extra_that_a_user_may_want_is_named_with_its_command():
+    declared = set(metadata.metadata("rtnb").get_all("Provides-Extra"))
+    told = {finding.name for finding in doctor._extras()}
+    assert told == set(doctor.EXTRAS)
+    assert declared - told <= {"lab", "local", "mcp", "test"}
+    assert told <= declared
+
+
+def test_an_extra_that_is_missing_is_a_note_and_says_how_to_add_it(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    for finding in doctor._extras():
+        assert finding.state == "note"
+        assert finding.remedy == f'pip install "rtnb[{finding.name}]"'
+        assert not finding.required
