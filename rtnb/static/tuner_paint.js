@@ -15,9 +15,15 @@ const MAP_HEIGHT = 30;
 const AXIS_HEIGHT = 22;
 const EVENTS_HEIGHT = 18;
 const COMPARED_HEIGHT = 26;
-const TIER_HEIGHT = 24;
 const GAP = 4;
+const BASE_HEIGHT = 340;
+
+/** Height of the labels of one tier. */
+export const TIER_HEIGHT = 24;
+
+/** Further tiers share the last row. */
 const MOST_TIERS = 4;
+
 const FONT = "11px system-ui, sans-serif";
 
 /** The waveform fills its lane at this peak; a louder one makes the scale coarser. */
@@ -39,6 +45,22 @@ const GRIP_WIDTH = 44;
  * @typedef {{ width: number, height: number, colours: any, hovered: { side: string, index: number } | null }} Frame
  * @typedef {ReturnType<typeof layout>} Lanes
  */
+
+/**
+ * How high the picture is that shows this.
+ * @param {{ compared: boolean, tiers: number }} shown
+ */
+export function heightFor({ compared, tiers }) {
+  return BASE_HEIGHT + (Math.min(MOST_TIERS, tiers) - 1) * TIER_HEIGHT + (compared ? COMPARED_HEIGHT + GAP : 0);
+}
+
+/**
+ * What decides where everything is.
+ * @param {Store} store
+ */
+export function shownIn(store) {
+  return { compared: store.comparedSettings !== null, tiers: store.labels.tiers.length };
+}
 
 /**
  * Where everything is, for a picture of that height.
@@ -89,7 +111,7 @@ export function probabilityAt({ top, height }, y) {
  */
 export function paint(canvas, store, frame) {
   const { width, height, colours } = frame;
-  const lanes = layout(height, { compared: store.comparedSettings !== null, tiers: store.labels.tiers.length });
+  const lanes = layout(height, shownIn(store));
   canvas.fillStyle = colours.ground;
   canvas.fillRect(0, 0, width, height);
   canvas.font = FONT;

@@ -2,7 +2,7 @@
 
 import { element, listen } from "./dom.js";
 import { scale } from "./tuner_axis.js";
-import { heightOf, probabilityAt, tierAt, tierOf } from "./tuner_paint.js";
+import { heightOf, probabilityAt, TIER_HEIGHT, tierAt, tierOf } from "./tuner_paint.js";
 
 /** How near is near enough, pixels. */
 const NEAR = 7;
@@ -18,7 +18,6 @@ const WHEEL_ZOOM = 1.0018;
 const SCROLLING_MS = 250;
 
 const LINE_PIXELS = 16;
-const TIER_HEIGHT = 24;
 
 /**
  * @typedef {import("./tuner_view.js").TunerView} View

@@ -5,15 +5,14 @@ import { readColours, watchSize, watchTheme, watchVisible } from "./surroundings
 import { clock } from "./tuner_axis.js";
 import { buildControls } from "./tuner_controls.js";
 import { handleKeys } from "./tuner_keys.js";
-import { COLOURS, layout, paint } from "./tuner_paint.js";
+import { COLOURS, heightFor, layout, paint, shownIn } from "./tuner_paint.js";
 import { handlePointer } from "./tuner_pointer.js";
 
 /** How often the picture is put into words, ms. */
 const SUMMARY_MS = 1000;
 
-const HEIGHT = 340;
-const ROW_HEIGHT = 24;
-const COMPARED_HEIGHT = 30;
+/** Of the canvas, pixels; its size in the page counts it. */
+const BORDER = 1;
 
 /** JupyterLab leaves keys alone only where the very element that has the focus says so. */
 const FOCUSABLE = "canvas, button, input, select, textarea";
@@ -95,14 +94,11 @@ export class TunerView {
 
   /** Where everything is now. */
   get lanes() {
-    const { store } = this.actions;
-    return layout(this.#height, { compared: store.comparedSettings !== null, tiers: store.labels.tiers.length });
+    return layout(this.#height, shownIn(this.actions.store));
   }
 
   get #height() {
-    const { store } = this.actions;
-    const rows = Math.min(4, store.labels.tiers.length) - 1;
-    return HEIGHT + rows * ROW_HEIGHT + (store.comparedSettings ? COMPARED_HEIGHT : 0);
+    return heightFor(shownIn(this.actions.store));
   }
 
   /** @param {boolean} visible */
@@ -135,7 +131,7 @@ export class TunerView {
 
   #paint() {
     const { canvas } = this;
-    const tall = `${this.#height}px`;
+    const tall = `${this.#height + 2 * BORDER}px`;
     if (canvas.style.height !== tall) canvas.style.height = tall;
     const { clientWidth: width, clientHeight: height } = canvas;
     const ratio = window.devicePixelRatio || 1;

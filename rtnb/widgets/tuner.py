@@ -64,6 +64,9 @@ DEFAULTS: Final = ServerVad(
 )
 """The service's, as far as they are shown: nothing else is copied or applied."""
 
+Settings: TypeAlias = ServerVad | SemanticVad
+View: TypeAlias = tuple[float, float]
+
 Answer: TypeAlias = tuple[dict[str, Any], list[bytes]]
 """Facts and buffers of an answer to a page."""
 
@@ -147,17 +150,21 @@ class VadTuner(anywidget.AnyWidget):
     _css = stylesheet("theme.css", "tuner.css")
 
     tuner_id = t.Unicode(read_only=True).tag(sync=True)
-    settings: Any = t.TraitType(DEFAULTS).tag(sync=True, **_SETTINGS)
-    compared: Any = t.Any(None).tag(sync=True, **_SETTINGS)
-    view: Any = t.TraitType(None).tag(sync=True)
-    labels: Any = t.TraitType(Labels())
+    settings: t.TraitType[Settings, Settings] = t.TraitType(DEFAULTS).tag(
+        sync=True, **_SETTINGS
+    )
+    compared: t.TraitType[Settings | None, Settings | None] = t.Any(None).tag(
+        sync=True, **_SETTINGS
+    )
+    view: t.TraitType[View | None, View | None] = t.TraitType(None).tag(sync=True)
+    labels: t.TraitType[Labels, Iterable[Label]] = t.TraitType(Labels())
     labels_path = t.Unicode("")
 
     def __init__(
         self,
         sound: Clip | str | os.PathLike[str] | HasMicrophone | Session,
         *,
-        settings: ServerVad | SemanticVad | None = None,
+        settings: Settings | None = None,
         labels: Labels | Iterable[Label] | None = None,
         session: Session | None = None,
         probability: SpeechProbability | None = None,
@@ -188,11 +195,11 @@ class VadTuner(anywidget.AnyWidget):
         return uuid.uuid4().hex
 
     @t.validate("settings")
-    def _check_settings(self, proposal: Any) -> ServerVad | SemanticVad:
+    def _check_settings(self, proposal: Any) -> Settings:
         return checked_settings(proposal["value"])
 
     @t.validate("compared")
-    def _check_compared(self, proposal: Any) -> ServerVad | SemanticVad | None:
+    def _check_compared(self, proposal: Any) -> Settings | None:
         value = proposal["value"]
         return None if value is None else checked_settings(value)
 
@@ -407,7 +414,7 @@ class VadTuner(anywidget.AnyWidget):
 
     # -- turns -----------------------------------------------------------------------
 
-    def _find(self, settings: ServerVad | SemanticVad) -> _Found:
+    def _find(self, settings: Settings) -> _Found:
         probability, first_hop = self._sound.judged()
         if isinstance(settings, ServerVad):
             turns = segment(probability, settings)
@@ -416,7 +423,7 @@ class VadTuner(anywidget.AnyWidget):
             turns = segment(probability, settings, sentences=sentences)
         return _Found(turns, probability, first_hop)
 
-    def _chosen(self, content: dict[str, Any]) -> ServerVad | SemanticVad:
+    def _chosen(self, content: dict[str, Any]) -> Settings:
         """Settings of a page, as they are when it asks."""
         return checked_settings(
             settings_from_page(content["settings"], before=self.settings)
@@ -479,9 +486,7 @@ class VadTuner(anywidget.AnyWidget):
         return {"text": _in_force(settings, _detection_of(self._session))}, []
 
 
-def _in_force(
-    wanted: ServerVad | SemanticVad, effective: ServerVad | SemanticVad | None
-) -> str:
+def _in_force(wanted: Settings, effective: Settings | None) -> str:
     """What a session made of settings, in words."""
     asked, got = settings_to_page(wanted), settings_to_page(effective)
     if asked == got:
@@ -520,14 +525,14 @@ def _sound_of(
     return RecordedSound(Clip.from_file(Path(path)), probability=probability), None
 
 
-def _detection_of(sound: Any) -> ServerVad | SemanticVad | None:
+def _detection_of(sound: Any) -> Settings | None:
     """Turn detection of a session, or what a recording ended with."""
     found = getattr(sound, "settings", None)
     if isinstance(found, tuple):
         found = found[-1].turn_detection if found else None
     for name in ("audio", "input", "turn_detection"):
         found = getattr(found, name, found)
-    return found if isinstance(found, ServerVad | SemanticVad) else None
+    return found if isinstance(found, Settings) else None
 
 
 def _later(turn: Segment, hops: int) -> Segment:

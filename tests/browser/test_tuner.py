@@ -62,7 +62,7 @@ class Tuner:
         self.page.mouse.up()
 
     def height_of(self, p):
-        """Where the picture has a probability: its lane is 6 pixels free at both ends."""
+        """Where the picture has a probability, without frozen settings."""
         return self.page.evaluate(
             """([p, height]) => {
               const above = 30 + 4 + 22 + 18;
@@ -70,7 +70,7 @@ class Tuner:
               const wave = Math.round(0.55 * room);
               return above + wave + 6 + (1 - p) * (room - wave - 12);
             }""",
-            [p, self.canvas.bounding_box()["height"]],
+            [p, self.canvas.bounding_box()["height"] - 2],
         )
 
     def says(self, text):
@@ -281,7 +281,7 @@ def test_a_turn_is_explained_and_settings_are_copied_as_code(tuner):
     assert tuner.root.locator("textarea").input_value() == told
 
 
-def test_a_live_session_scrolls_with_what_it_hears(open_page):
+def test_a_live_session_scrolls_with_what_it_hears(open_page, tmp_path):
     lab = open_page(Clip.silence(1))
     session = "import rtnb\nsession = rtnb.connect(script='short.toml')"
     lab.open([session, "tuner = rtnb.VadTuner(session)\ntuner"])
@@ -301,6 +301,7 @@ def test_a_live_session_scrolls_with_what_it_hears(open_page):
     )
     assert [[start, end]] == [row[:2] for row in lab.value(SEGMENTS)]
     assert tuner.get("store.following")
+    tuner.root.screenshot(path=tmp_path / "live.png")
     lab.execute("tuner.close(); session.close()")
 
 
@@ -308,15 +309,19 @@ def test_a_live_session_scrolls_with_what_it_hears(open_page):
 def test_it_fits_and_is_photographed(tuner, theme, tmp_path):
     tuner.page.evaluate(THEME, THEMES[theme])
     tuner.page.wait_for_function(THEMED, arg=str(theme == "light").lower())
-    tuner.button("Freeze as B").click()
-    tuner.lab.execute(
+    told = tuner.lab.execute(
+        "from rtnb.audio import transcript_of\n"
         "from rtnb.vad import Label\n"
-        "tuner.labels = [Label(0.75, 7.05, EXAMPLES[0]), Label(8.55, 11.1, EXAMPLES[1]),"
-        " Label(12.2, 17.1, EXAMPLES[2])]\n"
+        "at = [(0.75, 7.05), (8.55, 11.1), (12.2, 17.1)]\n"
+        "tuner.labels = [Label(*each, transcript_of(name))"
+        " for each, name in zip(at, EXAMPLES)]\n"
+        "tuner.compared = rtnb.ServerVad(threshold=0.8, silence_duration_ms=96)\n"
         "tuner.settings = rtnb.ServerVad(threshold=0.62, silence_duration_ms=440)"
     )
+    assert not told
+    tuner.wait("store.compared.settings.threshold === 0.8")
     tuner.wait("store.settings.threshold === 0.62")
-    tuner.page.mouse.move(*tuner.at(600, 150))
+    tuner.canvas.click(position={"x": 600, "y": 150})
     tuner.root.locator(".rtnb-tuner-tip").get_by_text("Turn 2: ").wait_for()
     tuner.root.screenshot(path=tmp_path / f"tuner-{theme}.png")
     tuner.root.get_by_label("Threshold, exactly").fill("7")

@@ -9,13 +9,23 @@ import pandas as pd
 from msgspec import UnsetType
 
 import rtnb
-from rtnb import Clip, Panel, Recording, SemanticVad, ServerVad, Session, Turn
+from rtnb import (
+    Clip,
+    Panel,
+    Recording,
+    SemanticVad,
+    ServerVad,
+    Session,
+    Turn,
+    VadTuner,
+)
 from rtnb.protocol import events
 from rtnb.protocol.client import ItemState
 from rtnb.recording import Counterfactual, Recorder, ReplicaReport
 from rtnb.session import Latency, MediaEndpoint, Segment, SettingRow, ToolCall
 from rtnb.timeline import Timeline
 from rtnb.usage import Cost, Usage
+from rtnb.vad import Label, Labels
 
 
 def look_up(word: str, *, exact: bool = False) -> dict[str, str]:
@@ -106,6 +116,19 @@ def listening(session: Session) -> None:
     session.on(events.ResponseDone, lambda event: None)
     session.on("response.done", lambda event: None)
     Panel(session)
+
+
+def tuning(session: Session, clip: Clip) -> None:
+    tuner = VadTuner(clip, settings=ServerVad(threshold=0.6), session=session)
+    assert_type(tuner.settings, ServerVad | SemanticVad)
+    assert_type(tuner.compared, ServerVad | SemanticVad | None)
+    assert_type(tuner.labels, Labels)
+    assert_type(tuner.view, tuple[float, float] | None)
+    tuner.labels = Labels.of(tuner.segments)
+    tuner.view = (0.0, 10.0)
+    tuner.save("labels.txt")
+    tuner.close()
+    VadTuner(session, labels=[Label(0.5, 1.25, "yes")])
 
 
 async def asynchronously() -> None:
