@@ -1,5 +1,18 @@
 """Turn detection: settings, speech probability, the turn detector, segments.
 
+What belongs to what:
+
+* the law: `settings`, `detector`, `semantic`; live in `streaming`, offline in
+  `policies` (arrays) and `segmentation` (objects); the words come from `listener`
+  (live) and `sentences` (offline);
+* speech probability: `probability`, `cache`, and `models`: `silero`, `energy` and, from
+  other packages, `foreign`;
+* many settings, many recordings: `sweeping` (with `grid` and `workers`), `scoring`,
+  `choosing`, and `stress` to make a recording harder;
+* one recording, closely: `labels`, `explanation`, `dialects`;
+* a microphone: `calibration`, `spectrum`, `echo`;
+* ``rtnb vad``: `command` and `reports`.
+
 Times are whole milliseconds from the start of the audio, hops are 32 ms. Everything
 but the settings, which are wire types, loads on first use.
 """
