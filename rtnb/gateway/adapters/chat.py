@@ -207,8 +207,8 @@ class _Answer:
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             self.ended, self.reason = True, reason
         delta = choice.get("delta") or choice.get("message") or {}
-        for number, call in enumerate(delta.get("tool_calls") or ()):
-            self._gather(call, number)
+        for call in delta.get("tool_calls") or ():
+            self._gather(call)
         words = _content(delta.get("content"))
         self.said = self.said or bool(words)
         return words
@@ -224,31 +224,35 @@ class _Answer:
         for call in self.made:
             yield ToolCall(call.name, self._arguments(call))
 
-    def _gather(self, part: Any, number: int) -> None:
-        """Add a part of a call.
-
-        Some servers leave the index out, or give every call the same one; then another
-        id begins another call.
-        """
+    def _gather(self, part: Any) -> None:
+        """Add a part of a call."""
         if not isinstance(part, dict):
             raise self.server.wrong(f"sent a call that is none: {part!r:.80}")
-        new_id = part.get("id") or ""
-        index = part.get("index")
-        if not isinstance(index, int):
-            index = number if new_id else max(self.at, default=0)
+        function = part.get("function") or {}
+        new_id, name = part.get("id") or "", function.get("name") or ""
+        index = self._index(part.get("index"), new_id, name)
         call = self.at.get(index)
+        # Some servers give every call the same index; then another id tells.
         if call is None or (new_id and call.id and new_id != call.id):
             call = self.at[index] = _Call()
             self.made.append(call)
         call.id = call.id or new_id
-        function = part.get("function") or {}
-        name = function.get("name") or ""
-        if name != call.name:
+        if name != call.name:  # some repeat it in every part
             call.name += name
         arguments = function.get("arguments") or ""
         call.arguments += (
             arguments if isinstance(arguments, str) else json.dumps(arguments)
         )
+
+    def _index(self, index: object, new_id: str, name: str) -> int:
+        """Which call a part belongs to; some servers do not say."""
+        if isinstance(index, int):
+            return index
+        for known, call in self.at.items():
+            if new_id and call.id == new_id:
+                return known
+        last = max(self.at, default=-1)
+        return last + 1 if new_id or name else max(last, 0)
 
     def _arguments(self, call: _Call) -> dict[str, Any]:
         if not call.name:

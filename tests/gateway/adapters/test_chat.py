@@ -107,7 +107,7 @@ ODD_STREAMS = {
     "no space after the colon": says("Hi").replace(b"data: ", b"data:"),
     "CRLF": says("Hi").replace(b"\n", b"\r\n"),
     "CR": says("Hi").replace(b"\n", b"\r"),
-    "a byte order mark": b"\xef\xbb\xbf" + says("Hi"),
+    "a byte order mark": b"\xef\xbb\xbf" + events(chunk("Hi")),
     "event and id fields": says("Hi").replace(b"data:", b"event: x\nid: 1\ndata:"),
     "no [DONE]": events(chunk("Hi"), chunk(finish="stop"), done=False),
     "no empty line at the end": says("Hi").rstrip(b"\n"),
@@ -125,6 +125,8 @@ ODD_STREAMS = {
     ),
     "data in two lines": b'data: {"choices": [{"delta":\ndata: {"content": "Hi"}}]}\n\n'
     b"data: [DONE]\n\n",
+    "data in two lines, CRLF": b'data: {"choices": [{"delta":\r\n'
+    b'data: {"content": "Hi"}}]}\r\n\r\ndata: [DONE]\r\n\r\n',
     "error null": events({**chunk("Hi"), "error": None}),
 }
 
@@ -173,6 +175,19 @@ CALLS = {
             {"id": "a", "function": {"name": "look", "arguments": '{"at": "Pâris"}'}},
             {"id": "b", "function": {"name": "hear", "arguments": '{"n": [1, 2]}'}},
         ],
+    ],
+    "without an index or an id": [
+        [
+            {"function": {"name": "look", "arguments": '{"at": '}},
+            {"function": {"arguments": '"Pâris"}'}},
+            {"function": {"name": "hear", "arguments": '{"n": [1, 2]}'}},
+        ],
+    ],
+    "without an index, the id repeated": [
+        [{"id": "a", "function": {"name": "look", "arguments": '{"at": '}}],
+        [{"id": "b", "function": {"name": "hear", "arguments": '{"n": '}}],
+        [{"id": "a", "function": {"arguments": '"Pâris"}'}}],
+        [{"id": "b", "function": {"arguments": "[1, 2]}"}}],
     ],
     "name and id repeated": [
         [call(0, "look", '{"at": ', "a")],

@@ -103,13 +103,16 @@ def test_every_word_comes_once_and_in_order_with_the_sound():
         heard_ms += length_ms
 
 
+@pytest.mark.parametrize("speed", [1.0, 1.25])
 @pytest.mark.parametrize("seconds", [0.2, 4])
-def test_words_are_spread_at_the_pace_of_the_clause_before(seconds):
+def test_words_are_spread_at_the_pace_of_the_clause_before(seconds, speed):
     """The first clause goes by a guess, the second by what the first took."""
     reply = np.resize(SECOND, round(seconds * SAMPLE_RATE)).tobytes()
-    (first, second), _ = spoken(reply, reply)
+    (first, second), _ = spoken(reply, reply, speed=speed)
     starts = [TEXT.index(word) for word in TEXT.split()]
-    guessed = [min(1000 * start / LETTERS_PER_S, 1000 * seconds) for start in starts]
+    guessed = [
+        min(1000 * start / LETTERS_PER_S / speed, 1000 * seconds) for start in starts
+    ]
     exact = [1000 * seconds * start / len(TEXT) for start in starts]
     for pieces, expected in ((first, guessed), (second, exact)):
         at = [word.at_ms for piece in pieces for word in piece.words]
