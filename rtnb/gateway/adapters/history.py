@@ -13,7 +13,7 @@ which this module settles:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rtnb.protocol.events import (
     AudioPart,
@@ -40,7 +40,8 @@ NO_RESULT: Final = "[no result yet]"
 NO_IMAGE: Final = "[an image that cannot be shown]"
 ORPHAN: Final = "[result of an earlier function call] "
 
-Message = dict[str, Any]
+Message: TypeAlias = dict[str, Any]
+"""A message, as JSON has it."""
 
 
 def messages_of(request: Request) -> list[Message]:

@@ -74,10 +74,13 @@ class ModelServer:
         headers = {"User-Agent": "rtnb"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
+        secure = self.place.url.startswith("https:")
         return {
             "headers": headers,
             "follow_redirects": False,
             "trust_env": not is_loopback(self.place.url),
+            # SSL_CERT_FILE counts on this machine too, where proxies do not.
+            "verify": httpx.create_ssl_context(trust_env=True) if secure else True,
             "timeout": httpx.Timeout(self.place.timeout, connect=CONNECT_S),
         }
 

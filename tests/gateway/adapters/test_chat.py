@@ -10,7 +10,9 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from rtnb.errors import ConfigError, EngineError
+from rtnb.gateway import tls
 from rtnb.gateway.adapters.chat import ChatResponder
+from rtnb.gateway.adapters.server import ModelServer
 from rtnb.gateway.adapters.settings import ChatSettings
 from rtnb.gateway.responder import ToolCall, stream
 from rtnb.protocol.events import FunctionTool
@@ -423,3 +425,34 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", nowhere())
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert answer(Model(replies=[says("Hi")])) == ["Hi"]
+
+
+def test_certificates_of_ones_own_count_on_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls.own(folder=tmp_path).trust))
+    place = ChatSettings(url="https://127.0.0.1:1/v1")
+    options = ModelServer(place, what="the chat model").options
+    (trusted,) = options["verify"].get_ca_certs()
+    assert "rtnb" in str(trusted["subject"])
+    assert not options["trust_env"]
+
+
+def test_a_key_that_leaves_unencrypted_is_warned_of(monkeypatch, caplog):
+    monkeypatch.setenv("MY_KEY", "sk-very-secret")
+    for url in ("http://192.0.2.1/v1", "http://127.0.0.1/v1", "https://192.0.2.1/v1"):
+        ModelServer(ChatSettings(url=url, key_env="MY_KEY"), what="the chat model")
+    assert [record.message for record in caplog.records] == ["key.unencrypted"]
+    assert "secret" not in str(vars(caplog.records[0]))
+
+
+def test_token_counts_are_logged(caplog):
+    caplog.set_level("INFO", "rtnb.gateway")
+    usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    answer(Model(replies=[events(chunk("Hi"), {"choices": [], "usage": usage})]))
+    logged = [one for one in caplog.records if one.message == "chat.answered"]
+    assert [vars(one)["rtnb.usage"] for one in logged] == [usage]
+
+
+def test_an_answer_that_was_cut_is_logged(caplog):
+    body = events(chunk("Hi"), chunk(finish="length"))
+    assert answer(Model(replies=[body])) == ["Hi"]
+    assert [one.message for one in caplog.records] == ["chat.cut"]
