@@ -5,16 +5,19 @@ The library comes with the optional package ``espeakng-loader`` and is opened by
 ten voices of the wire are ten audibly different settings of espeak-ng's English voices.
 
 espeak-ng keeps its state in globals: one lock serves all voices of a process. A clause
-of ten seconds takes it about 10 ms, so nobody waits long.
+of ten seconds takes it about 10 ms, so nobody waits long. Its tremor and its breath go
+on from one clause to the next, so the library is loaded anew for each, which takes a
+millisecond: the same words in the same voice are the same samples, bit for bit.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
+import sys
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,7 +26,7 @@ from rtnb.audio import StreamingResampler, pcm16_decode
 from rtnb.errors import EngineError, MissingExtra
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from rtnb.audio import Samples
 
@@ -204,6 +207,7 @@ _UTF8 = 1
 _END_PAUSE = 0x1000  # so that clauses spoken one by one sound like the whole
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _EVENT_END, _EVENT_WORD = 0, 1
+_SEED = 1
 
 
 class _EventId(ctypes.Union):
@@ -241,23 +245,30 @@ class _Espeak:
         self._marks: list[tuple[int, int, int]] = []
         self._callback = _CALLBACK(self._receive)
 
-    @cached_property
-    def _library(self) -> ctypes.CDLL:
+    @contextmanager
+    def _fresh(self) -> Iterator[tuple[ctypes.CDLL, int]]:
+        """The library as if it had never spoken, and its sample rate in Hz."""
         import espeakng_loader
 
         library = ctypes.CDLL(espeakng_loader.get_library_path())
-        data = espeakng_loader.get_data_path().encode()
-        self._rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DO_NOT_EXIT)
-        if self._rate <= 0:
-            raise EngineError(f"espeak-ng did not start: code {self._rate}")
-        library.espeak_SetSynthCallback(self._callback)
-        return library
+        try:
+            data = espeakng_loader.get_data_path().encode()
+            rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DO_NOT_EXIT)
+            if rate <= 0:
+                raise EngineError(f"espeak-ng did not start: code {rate}")
+            library.espeak_SetSynthCallback(self._callback)
+            library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
+            try:
+                yield library, rate
+            finally:
+                library.espeak_Terminate()
+        finally:
+            _unload(library)
 
     def speak(self, text: str, timbre: Timbre) -> tuple[Samples, list[Word]]:
         """The whole clause at 24 kHz, and its words."""
-        with self._lock:
+        with self._lock, self._fresh() as (library, rate):
             self._pcm, self._marks = [], []
-            library = self._library
             if library.espeak_SetVoiceByName(timbre.name.encode()) != 0:
                 raise EngineError(f"espeak-ng has no voice {timbre.name!r}")
             library.espeak_SetParameter(_RATE, timbre.words_per_minute, 0)
@@ -271,7 +282,7 @@ class _Espeak:
                 raise EngineError(f"espeak-ng could not speak: code {code}")
             pcm, marks = b"".join(self._pcm), self._marks
         samples = pcm16_decode(pcm)
-        resampler = StreamingResampler(self._rate, SAMPLE_RATE)
+        resampler = StreamingResampler(rate, SAMPLE_RATE)
         whole = np.concatenate([resampler(samples), resampler.flush()])
         return whole, _words(text, marks)
 
@@ -286,6 +297,15 @@ class _Espeak:
                 self._marks.append(mark)
             index += 1
         return 0
+
+
+def _unload(library: ctypes.CDLL) -> None:
+    """Let go of a library, so that its globals are forgotten."""
+    if sys.platform == "win32":
+        unload = ctypes.windll.kernel32.FreeLibrary
+    else:
+        unload = ctypes.CDLL(None).dlclose
+    unload(ctypes.c_void_p(library._handle))  # noqa: SLF001 - no public name
 
 
 def _words(text: str, marks: list[tuple[int, int, int]]) -> list[Word]:

@@ -44,6 +44,13 @@ def test_speech_is_sound_in_pieces_of_a_quarter_second():
     assert {len(p.samples) for p in pieces[:-1]} == {SAMPLE_RATE // 4}
 
 
+@pytest.mark.parametrize("voice", ["alloy", "shimmer", "verse"])
+def test_the_same_words_are_the_same_samples(voice):
+    first = sound(spoken(voice=voice))
+    spoken("Something else, by somebody else.", voice="ash")
+    np.testing.assert_array_equal(sound(spoken(voice=voice)), first)
+
+
 def test_every_word_has_its_time():
     pieces = spoken()
     words = [word for piece in pieces for word in piece.words]
