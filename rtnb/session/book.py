@@ -10,24 +10,28 @@ the turn detector causes have none and go to the turn that was committed last.
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+import msgspec
 from msgspec import UNSET
 
 from rtnb.errors import EngineError, ServerError
 from rtnb.protocol import events as ev
+from rtnb.session.asking import named, picture_message, references
 from rtnb.session.turn import Segment, ToolCall, Turn, TurnState
-from rtnb.tools import error_output
+from rtnb.tools import Outcome
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rtnb.errors import RtnbError
-    from rtnb.protocol.client import ClientEvent, ClientMachine
+    from rtnb.protocol.client import ClientEvent, ClientMachine, ResponseState
+    from rtnb.session.asking import Overrides, Said
     from rtnb.session.turn import Kind
     from rtnb.tools import Tool
 
@@ -64,6 +68,13 @@ class RunTool:
     call: ToolCall
 
 
+@dataclass(frozen=True)
+class StopTool:
+    """Stop the function that answers this call, if it runs."""
+
+    call_id: str
+
+
 LookFor: TypeAlias = Literal["words", "fence", "speech", "answer"]
 """The transcript, the end of a clip at the server, speech in it, an answer."""
 
@@ -77,7 +88,7 @@ class Look:
     why: LookFor
 
 
-Action: TypeAlias = Post | RunTool | Look
+Action: TypeAlias = Post | RunTool | StopTool | Look
 
 
 @dataclass(eq=False)
@@ -118,6 +129,8 @@ class TurnBook:
     embedded : bool
         Whether the server is our own gateway: what fails there is our engine, and
         speech that others sent can be asked back cheaply.
+    new_item_id : callable
+        Gives each item that we put into the conversation its id.
 
     Attributes
     ----------
@@ -128,19 +141,27 @@ class TurnBook:
     """
 
     def __init__(
-        self, machine: ClientMachine, lock: threading.RLock, *, embedded: bool
+        self,
+        machine: ClientMachine,
+        lock: threading.RLock,
+        *,
+        embedded: bool,
+        new_item_id: Callable[[], str],
     ) -> None:
         self.turns: list[Turn] = []
         self.tools: dict[str, Tool] = {}
         self._machine = machine
         self._lock = lock
         self._embedded = embedded
+        self._new_item_id = new_item_id
         self._states: list[TurnState] = []
         self._open: dict[int, TurnState] = {}
         self._by_item: dict[str, TurnState] = {}
         self._by_response: dict[str, TurnState] = {}
         self._by_event: dict[str, TurnState] = {}
         self._rounds: dict[str, _Round] = {}
+        self._called: set[str] = set()
+        self._beside: dict[str, TurnState] = {}
         self._queue: deque[_Wanted] = deque()
         self._asked: _Wanted | None = None
         self._echoes = False
@@ -172,16 +193,59 @@ class TurnBook:
 
     # -- what the session does ---------------------------------------------------------
 
-    def typed(self, text: str, item_id: str, now: float) -> tuple[Turn, list[Action]]:
-        """Begin a turn with a typed message, and ask for its answer."""
+    def told(
+        self,
+        said: Said,
+        now: float,
+        *,
+        kind: Kind = "text",
+        overrides: Overrides | None = None,
+        answered: bool = True,
+    ) -> tuple[Turn, list[Action]]:
+        """Begin a turn with items, and ask for its answer."""
         self._now = now
-        turn, state = self._begin("text")
-        content: list[ev.ContentPart] = [ev.InputText(text=text)]
-        item = ev.MessageItem(id=item_id, role="user", content=content)
-        self._by_item[item_id] = state
-        state.user_items.append(item_id)
-        self._post(ev.ConversationItemCreate(item=item), state)
+        turn, state = self._begin(kind)
+        state.overrides = overrides
+        state.images += [each.image for each in said.pictures]
+        state.notes += said.notes
+        for item in [named(item, self._new_item_id()) for item in said.items]:
+            self._by_item[item.id] = state
+            state.user_items.append(item.id)
+            state.arriving.add(item.id)
+            self._post(ev.ConversationItemCreate(item=item), state)
+        if answered:
+            state.arriving.clear()
+            self._want(state)
+        return turn, self._taken()
+
+    def respond(self, overrides: Overrides, now: float) -> tuple[Turn, list[Action]]:
+        """Ask for an answer to what there is: in the last turn, if that has none."""
+        self._now = now
+        state = self._states[-1] if self._states else None
+        if state is None or self._loose or not self._may_be_answered(state):
+            _, state = self._begin("request")
+            self._take_loose(state)
+        self._reopen(state)
+        state.overrides = overrides
         self._want(state)
+        return self.turns[state.index], self._taken()
+
+    def ask(
+        self, said: Said, overrides: Overrides, *, with_conversation: bool, now: float
+    ) -> tuple[Turn, list[Action]]:
+        """Begin a turn beside the conversation, and ask for its answer."""
+        self._now = now
+        turn, state = self._begin("aside")
+        state.said = said.text
+        state.images += [each.image for each in said.pictures]
+        state.notes += said.notes
+        before = references(self._machine.conversation) if with_conversation else []
+        config = msgspec.structs.replace(
+            overrides.config, conversation="none", input=[*before, *said.items]
+        )
+        state.overrides = replace(overrides, config=config)
+        state.asked_at = now
+        self._ask_beside(state)
         return turn, self._taken()
 
     def clip(self, notes: tuple[str, ...], now: float) -> tuple[Turn, TurnState]:
@@ -227,28 +291,54 @@ class TurnBook:
         self._commit(state)
         return self.turns[state.index], self._taken()
 
-    def cancel(self, now: float) -> list[Action]:
-        """Stop the answer that is being made, and those that were asked for."""
+    def cancel(self, now: float, turn: Turn | None = None) -> list[Action]:
+        """Stop the answer that is being made, and those that were asked for.
+
+        Of one turn, or of all in the conversation.
+        """
         self._now = now
+        if turn is not None:
+            self._cancel_one(self._states[turn.index])
+            return self._taken()
         if self._asked is not None or self._machine.active_response is not None:
             self._actions.append(Post(ev.ResponseCancel()))
-        self._queue.clear()
-        asked = self._asked.state if self._asked is not None else None
         for state in list(self._open.values()):
-            if state.wanted or state.open_responses or state.running:
-                state.cancelled = True
-                state.wanted = int(state is asked)
-                state.running.clear()
-                self._maybe_finish(state)
+            if not state.beside:
+                self._give_up(state)
         return self._taken()
 
+    def _cancel_one(self, state: TurnState) -> None:
+        if state.final is not None:
+            return
+        for response_id in sorted(state.open_responses):
+            self._actions.append(Post(ev.ResponseCancel(response_id=response_id)))
+        if self._asked is not None and self._asked.state is state:
+            self._actions.append(Post(ev.ResponseCancel()))
+        self._give_up(state)
+
+    def _give_up(self, state: TurnState) -> None:
+        """Ask for no more answers of a turn, and stop its functions."""
+        if not (state.wanted or state.open_responses or state.running):
+            return
+        self._queue = deque(each for each in self._queue if each.state is not state)
+        is_asked = self._asked is not None and self._asked.state is state
+        state.cancelled = True
+        if not state.beside:
+            state.wanted = int(is_asked)
+        for call in state.calls:
+            if call.call_id in state.running:
+                self._actions.append(StopTool(call.call_id))
+                outcome = Outcome.error("the call was cancelled", "cancelled")
+                self._end_call(state, call, outcome)
+        self._maybe_finish(state)
+
     def tool_done(
-        self, state: TurnState, call: ToolCall, output: str, now: float
+        self, state: TurnState, call: ToolCall, outcome: Outcome, now: float
     ) -> list[Action]:
-        """Tell the model what a function gave."""
+        """Tell the model what a function gave, unless it was told otherwise."""
         self._now = now
-        call.output = output
-        self._answer_call(state, call.call_id, output)
+        if call.call_id in state.running:
+            self._end_call(state, call, outcome)
         return self._taken()
 
     def take(self, event: ev.ServerEvent | ev.UnknownEvent, now: float) -> list[Action]:
@@ -397,6 +487,10 @@ class TurnBook:
         by_user = getattr(event.item, "role", None) == "user"
         if by_user and isinstance(item_id, str) and item_id not in self._by_item:
             self._loose.append(item_id)
+        state = self._by_item.get(str(item_id))
+        if state is not None and item_id in state.arriving:
+            state.arriving.discard(str(item_id))
+            self._maybe_finish(state)
 
     def _item_done(self, event: ev.ConversationItemDone) -> None:
         item_id = str(getattr(event.item, "id", UNSET))
@@ -437,14 +531,29 @@ class TurnBook:
     def _response_created(self, event: ev.ResponseCreated) -> None:
         response = self._machine.responses[str(event.response.id)]
         key = response.metadata.get(TURN_KEY)
-        if key is None and not response.in_conversation:
-            return
-        state = self._owner(key)
+        state = self._asked_beside(key, response)
+        if state is None:
+            if not response.in_conversation:
+                return
+            state = self._owner(key)
         self._reopen(state)
         self._by_response[response.id] = state
         state.responses.append(response.id)
         state.open_responses.add(response.id)
         self._pump()
+
+    def _asked_beside(
+        self, key: str | None, response: ResponseState
+    ) -> TurnState | None:
+        """Turn beside the conversation that a new response belongs to."""
+        if key is None and not response.in_conversation:
+            key = next(iter(self._beside), None)  # a server that repeats no metadata
+        state = self._beside.pop(key or "", None)
+        if state is not None:
+            state.wanted -= 1
+            if state.cancelled:
+                self._actions.append(Post(ev.ResponseCancel(response_id=response.id)))
+        return state
 
     def _owner(self, key: str | None) -> TurnState:
         """Turn that a new response of the conversation belongs to."""
@@ -462,62 +571,122 @@ class TurnBook:
         if last is not None and not self._loose and self._lacks_an_answer(last):
             return last
         _, state = self._begin("response")
+        self._take_loose(state)
+        return state
+
+    def _take_loose(self, state: TurnState) -> None:
+        """Let a turn have the messages that no turn has."""
         for item_id in self._loose:
             self._by_item[item_id] = state
         state.user_items.extend(self._loose)
         self._loose.clear()
-        return state
 
     @staticmethod
     def _lacks_an_answer(state: TurnState) -> bool:
         """Whether what the user said got no answer, and none was asked for."""
-        return not (state.responses or state.wanted or state.final == "failed")
+        return not (
+            state.responses or state.wanted or state.beside or state.final == "failed"
+        )
+
+    def _may_be_answered(self, state: TurnState) -> bool:
+        """Whether an answer that we ask for belongs to that turn."""
+        going_on = state.sending or state.uncommitted or state.expected
+        return self._lacks_an_answer(state) and not going_on and not state.arriving
 
     def _output_item_done(self, event: ev.ResponseOutputItemDone) -> None:
         state, item = self._by_response.get(event.response_id), event.item
         if state is None or not isinstance(item, ev.FunctionCallItem):
             return
-        known = {call.call_id for call in state.calls}
-        if item.status == "incomplete" or not item.call_id or item.call_id in known:
+        fresh = item.call_id and item.call_id not in self._called
+        if item.status == "incomplete" or not item.call_id or not fresh:
             return
+        self._called.add(item.call_id)
         call = ToolCall.of(item.call_id, item.name, item.arguments)
+        call.called_at = self._now
         state.calls.append(call)
         calls = self._rounds.setdefault(event.response_id, _Round(set()))
-        tool = self.tools.get(item.name)
+        functions = self._functions(state)
+        tool = functions.get(item.name)
         if tool is not None:
             calls.outstanding.add(item.call_id)
             state.running.add(item.call_id)
             self._actions.append(RunTool(tool, item.arguments, state, call))
         elif item.name in self._declared() or state.kind == "response":
+            call.status = "unanswered"
             state.notes.append(
                 f"the model called {item.name}, which nobody here answers: send a "
                 f"FunctionCallOutputItem with call_id={item.call_id!r}"
             )
         else:
             calls.outstanding.add(item.call_id)
-            call.output = error_output(f"there is no function called {item.name}")
-            self._answer_call(state, item.call_id, call.output)
+            known = ", ".join(functions) or "there are none"
+            message = f"there is no function called {item.name}; functions: {known}"
+            self._end_call(state, call, Outcome.error(message, "refused"))
+
+    def _functions(self, state: TurnState) -> Mapping[str, Tool]:
+        """Functions that answer the calls of a turn."""
+        given = None if state.overrides is None else state.overrides.tools
+        return self.tools if given is None else given
 
     def _declared(self) -> set[str]:
         tools = getattr(self._machine.session, "tools", UNSET) or []
         return {tool.name for tool in tools if isinstance(tool, ev.FunctionTool)}
 
-    def _answer_call(self, state: TurnState, call_id: str, output: str) -> None:
-        item = ev.FunctionCallOutputItem(call_id=call_id, output=output)
-        self._post(ev.ConversationItemCreate(item=item), state)
-        state.running.discard(call_id)
+    def _end_call(self, state: TurnState, call: ToolCall, outcome: Outcome) -> None:
+        """Tell the model what came of a call."""
+        call.output, call.status = outcome.output, outcome.status
+        call.done_at = self._now
+        told: list[Any] = [
+            ev.FunctionCallOutputItem(call_id=call.call_id, output=outcome.output)
+        ]
+        if outcome.pictures:
+            told.append(picture_message(call.name, outcome.pictures))
+        if state.beside:
+            self._tell_beside(state, call, told)
+        else:
+            self._tell(state, told)
+        state.running.discard(call.call_id)
         for calls in self._rounds.values():
-            if call_id in calls.outstanding:
-                calls.outstanding.discard(call_id)
+            if call.call_id in calls.outstanding:
+                calls.outstanding.discard(call.call_id)
                 self._follow_up(state, calls)
         self._maybe_finish(state)
+
+    def _tell(self, state: TurnState, items: list[Any]) -> None:
+        output, *pictures = items
+        self._post(ev.ConversationItemCreate(item=output), state)
+        for item in pictures:
+            message = named(item, self._new_item_id())
+            self._by_item[message.id] = state
+            state.shown_items.append(message.id)
+            self._post(ev.ConversationItemCreate(item=message), state)
+
+    @staticmethod
+    def _tell_beside(state: TurnState, call: ToolCall, items: list[Any]) -> None:
+        """Add a call and its result to what the next answer reads."""
+        assert state.overrides is not None
+        config = state.overrides.config
+        arguments = call.arguments
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments)
+        made = ev.FunctionCallItem(
+            name=call.name, call_id=call.call_id, arguments=arguments
+        )
+        read = [*(config.input or ()), made, *items]
+        state.overrides = replace(
+            state.overrides, config=msgspec.structs.replace(config, input=read)
+        )
 
     def _follow_up(self, state: TurnState, calls: _Round) -> None:
         """Ask for the answer to a round of calls, once, when all of it is there."""
         ready = calls.completed and not calls.outstanding and not calls.posted
         if ready and any(call.output is not None for call in state.calls):
             calls.posted = True
-            if not state.cancelled:
+            if state.cancelled:
+                return
+            if state.beside:
+                self._ask_beside(state)
+            else:
                 self._want(state)
 
     def _response_done(self, event: ev.ResponseDone) -> None:
@@ -563,18 +732,35 @@ class TurnBook:
             return
         wanted = self._queue.popleft()
         state = wanted.state
-        config = ev.ResponseConfig(
-            metadata={TURN_KEY: str(state.index)},
-            tool_choice="auto" if state.responses and self._forced() else UNSET,
+        wanted.event_id = self._post(
+            ev.ResponseCreate(response=self._config(state)), None
         )
-        wanted.event_id = self._post(ev.ResponseCreate(response=config), None)
         self._asked = wanted
-        if state.kind == "text" and not state.responses:
+        typed = state.kind in ("text", "image", "request")
+        if typed and not state.responses:
             state.asked_at = self._now
 
-    def _forced(self) -> bool:
+    def _config(self, state: TurnState) -> ev.ResponseConfig:
+        """What the next answer of a turn shall be like."""
+        config = ev.ResponseConfig()
+        if state.overrides is not None:
+            config = state.overrides.config
+        choice = config.tool_choice
+        if state.responses and self._forced(choice):
+            choice = "auto"
+        metadata = {**(config.metadata or {}), TURN_KEY: str(state.index)}
+        return msgspec.structs.replace(config, metadata=metadata, tool_choice=choice)
+
+    def _ask_beside(self, state: TurnState) -> None:
+        """Ask for an answer at once: any number may be made beside the conversation."""
+        state.wanted += 1
+        self._beside[str(state.index)] = state
+        self._post(ev.ResponseCreate(response=self._config(state)), state)
+
+    def _forced(self, choice: object) -> bool:
         """Whether the settings force a call, which a follow-up would repeat for ever."""
-        choice = getattr(self._machine.session, "tool_choice", UNSET)
+        if choice is UNSET:
+            choice = getattr(self._machine.session, "tool_choice", UNSET)
         return choice not in ("auto", "none", UNSET)
 
     def _expect(self, state: TurnState) -> None:
@@ -657,6 +843,7 @@ class TurnBook:
             or state.expected
             or state.running
             or state.open_responses
+            or state.arriving
         )
         unheard = state.kind == "clip" and not state.user_items and not state.looked
         return state.error is not None or not (going_on or unheard)
@@ -692,6 +879,8 @@ class TurnBook:
 
     def _fail(self, state: TurnState, error: RtnbError) -> None:
         state.error = state.error or error
+        state.arriving.clear()
+        self._beside.pop(str(state.index), None)
         self._queue = deque(each for each in self._queue if each.state is not state)
         self._commits = deque(each for each in self._commits if each.state is not state)
         if state.final is None:

@@ -41,16 +41,35 @@ from rtnb.protocol import events as ev
 from rtnb.protocol.client import ClientMachine
 from rtnb.protocol.codec import client_event
 from rtnb.protocol.ids import new_id
-from rtnb.session.book import NOT_ACTIVE, Look, Post, RunTool, TurnBook, server_error
+from rtnb.session import exchanges
+from rtnb.session.approval import Approvals
+from rtnb.session.asking import is_single, named, overrides, told
+from rtnb.session.book import (
+    NOT_ACTIVE,
+    Look,
+    Post,
+    RunTool,
+    StopTool,
+    TurnBook,
+    server_error,
+)
+from rtnb.session.calling import ToolRunner
+from rtnb.session.exchanges import Exchange, Exchanges
 from rtnb.session.facts import Facts
 from rtnb.session.link import Link
 from rtnb.session.media import MediaEndpoint, mint_ticket
-from rtnb.session.settings import keep_tools, session_patch, settings_table
+from rtnb.session.settings import (
+    keep_tools,
+    session_patch,
+    settings_table,
+    with_confirmation,
+)
 from rtnb.session.sound import CHUNK_MS, wire_audio
 from rtnb.session.stream import Callbacks, EventStream
 from rtnb.session.tap import OwnAudio, tap_gateway
+from rtnb.session.turn import wire_clip
 from rtnb.timeline import Timeline
-from rtnb.tools import Tool
+from rtnb.tools import Tool, picture
 from rtnb.transport import WebSocketTransport, without_query
 
 if TYPE_CHECKING:
@@ -66,15 +85,19 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from rtnb.audio import Samples
+    from rtnb.audio import Clip, Samples
     from rtnb.clock import Clock
     from rtnb.local import LocalGateway
     from rtnb.protocol.client import ClientEvent, ItemState
     from rtnb.recording import Manifest, Recorder
+    from rtnb.session.asking import Question, Said
     from rtnb.session.book import Action
+    from rtnb.session.exchanges import ItemLike
     from rtnb.session.settings import SettingRow, ToolLike
     from rtnb.session.sound import Sound
-    from rtnb.session.turn import Turn, TurnState
+    from rtnb.session.turn import ToolCall, Turn, TurnState
+    from rtnb.tools import Confirm
+    from rtnb.tools.pictures import Picturesque
     from rtnb.transport import Transport
     from rtnb.usage import Cost, Usage
     from rtnb.vad import SemanticVad, ServerVad
@@ -166,7 +189,17 @@ class Session:
         self._lock = threading.RLock()
         self._machine = ClientMachine()
         embedded = endpoint.provider == "embedded"
-        self._book = TurnBook(self._machine, self._lock, embedded=embedded)
+        self._book = TurnBook(
+            self._machine,
+            self._lock,
+            embedded=embedded,
+            new_item_id=lambda: new_id(
+                "item", now=self._clock.now(), random=self._random
+            ),
+        )
+        self._approvals = Approvals(self._clock)
+        self._runner = ToolRunner(self._approvals, self._clock)
+        self._exchanges = Exchanges()
         self._started_at = self._clock.now()
         self._timeline = Timeline()
         self._facts = Facts()
@@ -210,6 +243,7 @@ class Session:
             self._book.end(end, self._clock.now())
             waiting = [update.answered for update in self._updates.values()]
             self._updates.clear()
+            self._exchanges.end(end)
             self._note("session.closed", reason=str(end))
             streams = list(self._streams)
         for future in waiting:
@@ -295,6 +329,7 @@ class Session:
             if facts is not None:
                 self._note(facts.kind, **facts.values)
             self._settle_update(event)
+            self._exchanges.take(event)
             self._do(self._book.take(event, now))
             streams = list(self._streams)
         if isinstance(event, ev.SessionCreated) and not self._opened.done():
@@ -320,7 +355,9 @@ class Session:
             if error.code != NOT_ACTIVE:
                 self._errors.append(error)
             cause = self._machine.refusals[-1].cause
-            update = self._updates.pop(str(cause.event.event_id) if cause else "", None)
+            event_id = str(cause.event.event_id) if cause else ""
+            self._exchanges.refuse(event_id, error)
+            update = self._updates.pop(event_id, None)
             if update is not None:
                 update.answered.set_exception(error)
 
@@ -331,6 +368,8 @@ class Session:
                     self._post(event)
                 case RunTool():
                     self._link.spawn(self._run_tool(action))
+                case StopTool(call_id):
+                    self._runner.stop(call_id)
                 case Look():
                     self._link.spawn(self._look_later(action))
 
@@ -362,13 +401,27 @@ class Session:
             recorder.observe(direction, event, now, appended=self._own_audio.position)
 
     async def _run_tool(self, run: RunTool) -> None:
-        outcome = await run.tool.call(run.arguments, clock=self._clock)
+        outcome = await self._runner.run(run)
         with self._lock:
-            self._do(
-                self._book.tool_done(
-                    run.state, run.call, outcome.output, self._clock.now()
-                )
-            )
+            now = self._clock.now()
+            self._do(self._book.tool_done(run.state, run.call, outcome, now))
+
+    def _exchange(self, exchange: Exchange, timeout: float) -> Any:
+        """Send an event and wait for the server's answer to it."""
+        with self._lock:
+            self._check_open()
+            event = self._machine.named(exchange.event)
+            event_id = str(event.event_id)
+            answer = self._exchanges.wait_for(event_id, exchange.answers)
+            self._post(event)
+        try:
+            return answer.result(timeout)
+        except TimeoutError:
+            kind = type(event).__name__
+            raise TimeoutError(f"no answer to {kind} within {timeout:g} s") from None
+        finally:
+            with self._lock:
+                self._exchanges.forget(event_id)
 
     async def _look_later(self, look: Look) -> None:
         await self._clock.sleep(look.seconds)
@@ -408,6 +461,7 @@ class Session:
         | None = UNSET,
         tool_choice: str | ev.ToolChoice | UnsetType = UNSET,
         max_output_tokens: int | Literal["inf"] | UnsetType = UNSET,
+        confirm: Confirm | Mapping[str, Confirm] | None = None,
         timeout: float = ANSWER_SECONDS,
         **session: Any,
     ) -> None:
@@ -438,6 +492,8 @@ class Session:
             "auto", "none", "required", or the name of a function.
         max_output_tokens : int, 1 to 4096, or "inf"
             Longest answer.
+        confirm : bool, callable, or mapping of names to them
+            Whether calls of these tools must be allowed first, see `rtnb.tool`.
         timeout : float
             Seconds to wait for the server.
         **session
@@ -455,6 +511,8 @@ class Session:
             If the session has ended.
         """
         kept = None if isinstance(tools, UnsetType) else keep_tools(tools)
+        if confirm is not None:
+            kept = with_confirmation(kept, confirm)
         patch = session_patch(
             any_voice=self._endpoint.provider == "url",
             instructions=instructions,
@@ -517,13 +575,182 @@ class Session:
         SessionClosed
             If the session has ended.
         """
-        if not text.strip():
-            raise ConfigError(f"{text!r} says nothing: give some text")
+        if not isinstance(text, str):
+            raise ConfigError(f"{text!r} is no text: ask(...) takes other things too")
+        with self._lock:
+            return self._tell(told(text, wire_format=self._machine.input_format))
+
+    def _tell(self, said: Said, **how: Any) -> Turn:
         with self._lock:
             self._check_open()
-            now = self._clock.now()
-            item_id = new_id("item", now=now, random=self._random)
-            turn, actions = self._book.typed(text, item_id, now)
+            turn, actions = self._book.told(said, self._clock.now(), **how)
+            self._do(actions)
+        return turn
+
+    def show(
+        self,
+        image: Picturesque,
+        text: str | None = None,
+        *,
+        detail: Literal["auto", "low", "high"] = "auto",
+    ) -> Turn:
+        """Show the model a picture; with a text, ask for its answer.
+
+        Parameters
+        ----------
+        image : path, bytes, data URI, PIL image, matplotlib figure or axes, or array
+            An array is uint8 or float in [0, 1], shape (height, width), or with a last
+            dimension of 3 or 4 colours. It travels as a PNG or JPEG file without
+            anything but its pixels, at most 2048 a side: a note of the turn says if it
+            was made smaller. Addresses are never fetched.
+        text : str, optional
+            What to say to it. Without it nothing is asked: the turn is done when the
+            picture is in the conversation.
+        detail : "auto", "low" or "high"
+            How closely it is looked at; "low" costs less.
+
+        Returns
+        -------
+        Turn
+            At once; ``turn.images`` has what was sent.
+
+        Raises
+        ------
+        ImageFormatError
+            If it is no picture, or too large a one.
+        SessionClosed
+            If the session has ended.
+        """
+        if detail not in ("auto", "low", "high"):
+            raise ConfigError(f"detail is {detail!r}: choose 'auto', 'low' or 'high'")
+        parts = [picture(image)] if text is None else [picture(image), text]
+        said = told(parts, wire_format=self._machine.input_format, detail=detail)
+        return self._tell(said, kind="image", answered=text is not None)
+
+    def ask(
+        self,
+        question: Question | Iterable[Question],
+        *,
+        conversation: Literal["none", "auto"] = "none",
+        instructions: str | UnsetType = UNSET,
+        output_modalities: str | list[str] | UnsetType = "text",
+        metadata: Mapping[str, object] | None = None,
+        tools: Iterable[Callable[..., Any] | ToolLike | Mapping[str, Any]] = (),
+        tool_choice: str | ev.ToolChoice | UnsetType = UNSET,
+        max_output_tokens: int | Literal["inf"] | UnsetType = UNSET,
+        voice: str | UnsetType = UNSET,
+    ) -> Turn:
+        """Ask beside the conversation, which neither waits for it nor learns of it.
+
+        Any number of questions may be asked at once, while the model talks.
+
+        Parameters
+        ----------
+        question : str, Clip, picture, item or turn, or an iterable of them
+            A single one is asked with the conversation so far before it. Of an
+            iterable the model reads nothing but what is in it: texts, clips, pictures,
+            items of `rtnb.protocol.events`; an item of ``session.conversation``, or a
+            turn, refers to what the server has of it.
+        conversation : "none" or "auto"
+            "auto": not beside the conversation but in it, as `say`, with settings of
+            its own.
+        instructions, output_modalities, tool_choice, max_output_tokens, voice
+            Settings of this answer alone, as `configure` takes them.
+        metadata : mapping of str to str, optional
+            At most 15 pairs, which come back with the answer.
+        tools : iterable of callable
+            Functions that this answer may call; by default none. With "auto", those of
+            the session unless some are given.
+
+        Returns
+        -------
+        Turn
+            At once; ``turn.wait()`` or ``await turn``.
+
+        Raises
+        ------
+        ConfigError
+            If there is nothing to ask, or a setting cannot be.
+        SessionClosed
+            If the session has ended.
+        """
+        if conversation not in ("none", "auto"):
+            raise ConfigError(
+                f"conversation is {conversation!r}: choose 'none', 'auto'"
+            )
+        functions = list(tools)
+        of_session = conversation == "auto" and not functions
+        own = overrides(
+            any_voice=self._endpoint.provider == "url",
+            instructions=instructions,
+            output_modalities=output_modalities,
+            metadata=metadata,
+            tools=UNSET if of_session else functions,
+            tool_choice=tool_choice if of_session or functions else "none",
+            max_output_tokens=max_output_tokens,
+            voice=voice,
+        )
+        said = told(question, wire_format=self._machine.input_format)
+        if conversation == "auto":
+            return self._tell(said, overrides=own)
+        with self._lock:
+            self._check_open()
+            turn, actions = self._book.ask(
+                said,
+                own,
+                with_conversation=is_single(question),
+                now=self._clock.now(),
+            )
+            self._do(actions)
+        return turn
+
+    def respond(
+        self,
+        *,
+        instructions: str | UnsetType = UNSET,
+        output_modalities: str | list[str] | UnsetType = UNSET,
+        metadata: Mapping[str, object] | None = None,
+        tools: Iterable[Callable[..., Any] | ToolLike | Mapping[str, Any]]
+        | UnsetType = UNSET,
+        tool_choice: str | ev.ToolChoice | UnsetType = UNSET,
+        max_output_tokens: int | Literal["inf"] | UnsetType = UNSET,
+        voice: str | UnsetType = UNSET,
+    ) -> Turn:
+        """Ask for an answer to what the conversation has.
+
+        Parameters
+        ----------
+        instructions, output_modalities, tools, tool_choice, max_output_tokens, voice
+            Settings of this answer alone, as `configure` takes them.
+        metadata : mapping of str to str, optional
+            At most 15 pairs, which come back with the answer.
+
+        Returns
+        -------
+        Turn
+            The last one, if it has no answer, such as one that was spoken while
+            ``create_response`` was off; else a new one.
+
+        Raises
+        ------
+        ConfigError
+            If a setting cannot be.
+        SessionClosed
+            If the session has ended.
+        """
+        own = overrides(
+            any_voice=self._endpoint.provider == "url",
+            instructions=instructions,
+            output_modalities=output_modalities,
+            metadata=metadata,
+            tools=tools,
+            tool_choice=tool_choice,
+            max_output_tokens=max_output_tokens,
+            voice=voice,
+        )
+        with self._lock:
+            self._check_open()
+            turn, actions = self._book.respond(own, self._clock.now())
             self._do(actions)
         return turn
 
@@ -611,11 +838,182 @@ class Session:
             self._do(actions)
         return turn
 
-    def cancel(self) -> None:
-        """Stop the answer that is being made, and those that were asked for."""
+    def cancel(self, turn: Turn | None = None) -> None:
+        """Stop the answer that is being made, and those that were asked for.
+
+        Functions that run are stopped too, and the model is told. Answers beside the
+        conversation go on.
+
+        Parameters
+        ----------
+        turn : Turn, optional
+            Stop the answer of this turn alone, which may be beside the conversation.
+        """
         with self._lock:
             self._check_open()
-            self._do(self._book.cancel(self._clock.now()))
+            self._do(self._book.cancel(self._clock.now(), turn))
+
+    # -- the conversation --------------------------------------------------------------
+
+    def create(
+        self,
+        item: Question,
+        *,
+        after: ItemLike | None = None,
+        timeout: float = ANSWER_SECONDS,
+    ) -> ItemState:
+        """Put an item into the conversation; no answer is asked for.
+
+        Parameters
+        ----------
+        item : str, Clip, picture, item of `rtnb.protocol.events`, or dict
+            A text, a sound or a picture is a message of the user.
+        after : item, id or "root", optional
+            Where; "root" is the beginning. By default the end.
+        timeout : float
+            Seconds to wait for the server.
+
+        Returns
+        -------
+        ItemState
+            The item as the conversation has it.
+
+        Raises
+        ------
+        ConfigError
+            If it is no item.
+        ServerError
+            If the server refuses it.
+        TimeoutError
+            If the server does not answer.
+        SessionClosed
+            If the session has ended.
+        """
+        said = told(item, wire_format=self._machine.input_format)
+        item_id = new_id("item", now=self._clock.now(), random=self._random)
+        whole = named(said.items[0], item_id)
+        self._exchange(exchanges.create(whole, after=after), timeout)
+        with self._lock:
+            return self._machine.items[whole.id]
+
+    def retrieve(
+        self, item: ItemLike, *, timeout: float = ANSWER_SECONDS
+    ) -> Clip | None:
+        """Sound of an item as the server has it, processed as the model heard it.
+
+        Parameters
+        ----------
+        item : item or id
+            Of the conversation.
+        timeout : float
+            Seconds to wait for the server.
+
+        Returns
+        -------
+        Clip or None
+            None if the item has no sound.
+
+        Raises
+        ------
+        ServerError
+            If there is no such item.
+        TimeoutError
+            If the server does not answer.
+        SessionClosed
+            If the session has ended.
+        """
+        answer = self._exchange(exchanges.retrieve(item), timeout)
+        with self._lock:
+            known = self._machine.items[exchanges.item_id_of(item)]
+            return wire_clip(answer.item, self._machine.audio_format(known))
+
+    def delete(self, item: ItemLike, *, timeout: float = ANSWER_SECONDS) -> None:
+        """Take an item out of the conversation.
+
+        Parameters
+        ----------
+        item : item or id
+            Of the conversation.
+        timeout : float
+            Seconds to wait for the server.
+
+        Raises
+        ------
+        ServerError
+            If there is no such item.
+        TimeoutError
+            If the server does not answer.
+        SessionClosed
+            If the session has ended.
+        """
+        self._exchange(exchanges.delete(item), timeout)
+
+    def truncate(
+        self,
+        item: ItemLike,
+        audio_end_ms: int,
+        *,
+        content_index: int = 0,
+        timeout: float = ANSWER_SECONDS,
+    ) -> None:
+        """Cut the sound of an answer, so that the model knows what was heard of it.
+
+        Parameters
+        ----------
+        item : item or id
+            Of the model, in the conversation.
+        audio_end_ms : int
+            How much of it was heard; its transcript is gone with the rest.
+        content_index : int
+            Which content of the item.
+        timeout : float
+            Seconds to wait for the server.
+
+        Raises
+        ------
+        ServerError
+            If there is no such sound, or it is shorter.
+        TimeoutError
+            If the server does not answer.
+        SessionClosed
+            If the session has ended.
+        """
+        exchange = exchanges.truncate(item, audio_end_ms, content_index)
+        self._exchange(exchange, timeout)
+
+    def clear(
+        self,
+        which: Literal["input", "output"] = "input",
+        *,
+        timeout: float = ANSWER_SECONDS,
+    ) -> None:
+        """Drop audio that the server has and that is nobody's yet.
+
+        Parameters
+        ----------
+        which : "input" or "output"
+            What was sent and is no message yet; or what was answered and not yet
+            played, which only servers over WebRTC or SIP know.
+        timeout : float
+            Seconds to wait for the server.
+
+        Raises
+        ------
+        ServerError
+            If the server has no such buffer.
+        TimeoutError
+            If the server does not answer.
+        SessionClosed
+            If the session has ended.
+        """
+        if which not in ("input", "output"):
+            raise ConfigError(f"which is {which!r}: choose 'input' or 'output'")
+        exchange = (
+            exchanges.clear_input() if which == "input" else exchanges.clear_output()
+        )
+        self._exchange(exchange, timeout)
+
+    # -- anything else -----------------------------------------------------------------
 
     def send(self, event: ClientEvent | Mapping[str, Any]) -> str | None:
         """Send any client event of the protocol.
@@ -814,6 +1212,16 @@ class Session:
         """Turns so far, in the order in which they began."""
         with self._lock:
             return list(self._book.turns)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """Every call of a function so far, by turns: what, how it ended, how long."""
+        return [call for turn in self.turns for call in turn.tool_calls]
+
+    @property
+    def approvals(self) -> Approvals:
+        """Calls that wait for a person's permission; panels show them."""
+        return self._approvals
 
     @property
     def conversation(self) -> list[ItemState]:

@@ -6,6 +6,7 @@ anything is sent, by the same rules that a strict server applies.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,9 @@ from rtnb.protocol.validation import validate_session
 from rtnb.tools import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
+
+    from rtnb.tools import Confirm
 
 DOCUMENTED: Final[dict[str, Any]] = {
     "audio.input.format.type": "audio/pcm",
@@ -188,6 +191,34 @@ def keep_tools(
         if names.count(name) > 1:
             raise ConfigError(f"two tools are called {name}: rename one of them")
     return kept
+
+
+def with_confirmation(
+    tools: list[ToolLike] | None, confirm: Confirm | Mapping[str, Confirm]
+) -> list[ToolLike]:
+    """Return the tools, of which some or all must be allowed before each call.
+
+    Raises
+    ------
+    ConfigError
+        If there are none, or none of that name.
+    """
+    if tools is None:
+        raise ConfigError("confirm= is for the functions of tools=: give both")
+    ours = [tool.definition.name for tool in tools if isinstance(tool, Tool)]
+    policies = confirm if isinstance(confirm, Mapping) else dict.fromkeys(ours, confirm)
+    for name in policies:
+        if name not in ours:
+            raise ConfigError(
+                f"confirm names {name!r}, which is no function of tools=: these are "
+                f"{', '.join(ours) or 'none'}"
+            )
+    return [
+        tool.confirmed(policies[tool.definition.name])
+        if isinstance(tool, Tool) and tool.definition.name in policies
+        else tool
+        for tool in tools
+    ]
 
 
 def _definition(tool: Mapping[str, Any]) -> FunctionTool | McpTool:

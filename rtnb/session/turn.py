@@ -26,14 +26,33 @@ if TYPE_CHECKING:
 
     from rtnb.errors import RtnbError
     from rtnb.protocol.client import ClientMachine, ItemState, ResponseState
+    from rtnb.protocol.images import Image
+    from rtnb.session.asking import Overrides
     from rtnb.usage import Cost, Usage
 
-Kind: TypeAlias = Literal["text", "clip", "speech", "silence", "response"]
-"""How a turn began: typed, sent, spoken, by an idle timeout, or nobody here asked."""
+Kind: TypeAlias = Literal[
+    "text", "clip", "speech", "silence", "response", "image", "request", "aside"
+]
+"""How a turn began: typed, sent, spoken, by an idle timeout, or nobody here asked; a
+picture was shown, an answer to what there was asked for, or one beside the conversation."""
 
 Status: TypeAlias = Literal[
     "waiting", "listening", "answering", "done", "cancelled", "failed"
 ]
+
+CallStatus: TypeAlias = Literal[
+    "waiting",
+    "running",
+    "done",
+    "failed",
+    "refused",
+    "timeout",
+    "cancelled",
+    "unanswered",
+]
+"""How a call stands: it waits for a person, or runs; or how it ended. "refused" is also
+one whose arguments do not fit, or whose function there is not; "unanswered" one of a
+definition without a function, which the user answers."""
 
 SHORT_TEXT: Final = 40
 """Characters of a text in a ``repr``."""
@@ -96,12 +115,27 @@ class ToolCall:
         As the model gave them; the text where it is no JSON object.
     output : str or None
         What the model was told; None while the function runs, or if it is not ours.
+    status : str
+        "waiting" for a person, "running", "done", "failed", "refused", "timeout",
+        "cancelled" or "unanswered".
+    called_at, done_at : float or None
+        Times on the session's clock.
     """
 
     call_id: str
     name: str
     arguments: dict[str, Any] | str
     output: str | None = None
+    status: CallStatus = "running"
+    called_at: float | None = None
+    done_at: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, a person's permission included; None while it runs."""
+        if self.called_at is None or self.done_at is None:
+            return None
+        return self.done_at - self.called_at
 
     @classmethod
     def of(cls, call_id: str, name: str, arguments: str) -> ToolCall:
@@ -147,6 +181,16 @@ class TurnState:
         Items whose audio we asked back.
     asked_at, begun_at, done_at : float or None
         Times on the session's clock.
+    said : str
+        What was asked beside the conversation.
+    images : list of Image
+        What was shown.
+    shown_items : list of str
+        Items that show the pictures of its functions.
+    arriving : set of str
+        Items of ours that the conversation does not have yet.
+    overrides : Overrides or None
+        What its answers shall do otherwise.
     """
 
     index: int
@@ -174,9 +218,19 @@ class TurnState:
     running: set[str] = field(default_factory=set)
     retrieving: set[str] = field(default_factory=set)
     spans: dict[str, tuple[float, float] | None] = field(default_factory=dict)
+    said: str = ""
+    images: list[Image] = field(default_factory=list)
+    shown_items: list[str] = field(default_factory=list)
+    arriving: set[str] = field(default_factory=set)
+    overrides: Overrides | None = None
     settled: concurrent.futures.Future[None] = field(
         default_factory=concurrent.futures.Future
     )
+
+    @property
+    def beside(self) -> bool:
+        """Whether it is beside the conversation."""
+        return self.kind == "aside"
 
     @property
     def status(self) -> Status:
@@ -191,7 +245,7 @@ class TurnState:
 class Turn:
     """One person's go and the answer to it, as it comes and when it is done.
 
-    Returned by `Session.say` and `Session.send_audio`; turns that are spoken into a
+    Returned by `Session.say`, `Session.send_audio`, `Session.ask` and others; turns that are spoken into a
     microphone are in `Session.turns`. It can be read from any thread while it goes on.
     ``turn.wait()`` blocks until it is done, ``await turn`` waits on any event loop.
     """
@@ -277,15 +331,22 @@ class Turn:
         """How it began.
 
         "text" (`say`), "clip" (`send_audio`), "speech" (microphone, or a commit),
-        "silence" (idle timeout), "response" (nobody here asked).
+        "silence" (idle timeout), "response" (nobody here asked), "image" (`show`),
+        "request" (`respond`), "aside" (`ask`, beside the conversation).
         """
         return self._state.kind
 
     @property
     def user_text(self) -> str:
-        """What the user typed, or the transcript of what was said."""
+        """What the user typed or asked, or the transcript of what was said."""
         with self._lock:
-            return _text(self._user_items())
+            return _text(self._user_items()) or self._state.said
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Pictures that the user showed, as they were sent."""
+        with self._lock:
+            return tuple(self._state.images)
 
     @property
     def text(self) -> str:
@@ -357,6 +418,7 @@ class Turn:
         """Items of the conversation that belong to it, in their order."""
         with self._lock:
             own = {item.id for item in (*self._user_items(), *self._output_items())}
+            own |= set(self._state.shown_items)
             calls = {call.call_id for call in self._state.calls}
             return tuple(
                 item
@@ -427,7 +489,8 @@ class Turn:
 
     @override
     def __repr__(self) -> str:
-        said = f"{_short(self.user_text)!r} → {_short(self.text)!r}"
+        shown = "".join(f"[{one.width} x {one.height} pixels] " for one in self.images)
+        said = f"{shown}{_short(self.user_text)!r} → {_short(self.text)!r}"
         return f"<Turn {self.index} {self.status}: {said}>"
 
 
@@ -484,6 +547,16 @@ def _decoded(data: bytes, wire_format: Any) -> Clip:
             return Clip(alaw_decode(data), G711_RATE)
         case _:
             return Clip.from_pcm16(data[: len(data) // 2 * 2], PCM_RATE)
+
+
+def wire_clip(item: object, wire_format: Any) -> Clip | None:
+    """Sound of an item as it is on the wire; None if it has none."""
+    pieces = [
+        data
+        for part in getattr(item, "content", ())
+        if isinstance(data := getattr(part, "audio", None), bytes)
+    ]
+    return _joined([(data, wire_format) for data in pieces])
 
 
 def _ms(since: float | None, until: float | None) -> float | None:

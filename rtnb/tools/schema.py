@@ -72,7 +72,7 @@ def _bounded(hint: Any) -> Any:
         for each in (one, *(getattr(one, "metadata", None) or ()))
         if not isinstance(each, msgspec.Meta)
     ]
-    bounds = {
+    bounds: dict[str, Any] = {
         name: bound
         for each in told
         for name in _BOUNDS
@@ -80,7 +80,7 @@ def _bounded(hint: Any) -> Any:
     }
     if not bounds:
         return hint
-    return Annotated[(kind, *metadata, msgspec.Meta(**bounds))]  # type: ignore[arg-type]
+    return Annotated[(kind, *metadata, msgspec.Meta(**bounds))]
 
 
 def arguments_schema(
