@@ -32,8 +32,9 @@ const SMALLEST_PEAK = 0.05 * FULL_SCALE;
 /** Events are written out where the two of a turn are so far apart, pixels. */
 const ROOM_FOR_NAMES = 205;
 
-/** Flags that would stand closer are left out, but for those of cut-ins. */
+/** Flags that would stand closer are left out; those of cut-ins may overlap. */
 const FLAG_WIDTH = 9;
+const CUT_WIDTH = 3;
 
 /** Room for the names of the lanes' marks at the right, pixels. */
 const GRIP_WIDTH = 44;
@@ -170,7 +171,7 @@ function eachTurn(store, { turns }, width, take) {
     const left = pixels(turns.audioStartMs[index]);
     if (left > width) break;
     const right = pixels(turns.audioEndMs[index]);
-    if (right < 0 || right < free + 0.5) continue;
+    if (right < 0 || right < free + 1) continue;
     free = right;
     take({ index, left, right, speech: pixels(turns.startedHop[index] * hopMs) });
   }
@@ -188,8 +189,10 @@ function paintTurns(canvas, store, { width, colours, hovered }, lanes) {
   const height = lanes.wave.height + lanes.probability.height;
   eachTurn(store, store.chosen, width, ({ index, left, right, speech }) => {
     const wide = Math.max(1, right - left);
-    canvas.fillStyle = colours.prefix;
-    canvas.fillRect(left, top, Math.max(0, speech - left), height);
+    if (speech - left >= 1) {
+      canvas.fillStyle = colours.prefix;
+      canvas.fillRect(left, top, speech - left, height);
+    }
     canvas.fillStyle = colours.band;
     canvas.fillRect(speech, top, Math.max(1, right - speech), height);
     canvas.fillStyle = colours["band-edge"];
@@ -310,8 +313,9 @@ function paintEvents(canvas, store, { width, colours }, { events, wave }) {
   const at = (/** @type {number} */ hop) => x(((hop + 1) * hopMs + store.offsetMs) / 1000);
   const { cutIn } = store.chosen;
   let free = -Infinity;
+  let freeOfCuts = -Infinity;
   eachTurn(store, store.chosen, width, ({ index, right }) => {
-    const cut = cutIn[index] === 1;
+    const cut = cutIn[index] === 1 && right >= freeOfCuts;
     const started = at(turns.startedHop[index]);
     const named = right - started > ROOM_FOR_NAMES;
     if (started >= free) flag(canvas, started, events, wave, 1, colours["band-edge"], named ? "speech_started" : "");
@@ -320,6 +324,7 @@ function paintEvents(canvas, store, { width, colours }, { events, wave }) {
     const name = cut ? "cut in" : "speech_stopped";
     flag(canvas, right, events, wave, -1, cut ? colours.alert : colours["band-edge"], named ? name : "");
     free = right;
+    if (cut) freeOfCuts = right + CUT_WIDTH;
   });
 }
 

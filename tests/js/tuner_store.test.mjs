@@ -99,6 +99,7 @@ test("the window keeps to the sound, and a change is told", () => {
   assert.deepEqual(made.window, { start: 6, end: 10 });
   assert.equal(told.changes, before + 1);
   assert.equal(made.see({ start: 6, end: 10 }), false);
+  assert.equal(made.following, false);
 });
 
 const grid = { bin_ms: 2, hop_ms: 32, kept_ms: 600000 };
