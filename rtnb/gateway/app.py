@@ -40,6 +40,7 @@ from rtnb.gateway.adapters.settings import Models
 from rtnb.gateway.client_secrets import ClientSecrets
 from rtnb.gateway.conversation import Conversation, Engine
 from rtnb.gateway.cors import Cors
+from rtnb.gateway.hearing import Hearing
 from rtnb.gateway.media import MediaPort
 from rtnb.gateway.models import DEFAULT_MODEL
 from rtnb.gateway.parts import close
@@ -52,7 +53,7 @@ from rtnb.gateway.tap import Tap
 from rtnb.gateway.voice import Voice
 from rtnb.protocol import tap
 from rtnb.protocol.codec import encode
-from rtnb.protocol.server import ServerMachine
+from rtnb.protocol.server import ServerMachine, TranscriptionMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -118,7 +119,7 @@ class Gateway:
         self._token = token
         self._hosts = {*LOOPBACK, host}
         self._anywhere = host in EVERYWHERE
-        self._conversations: dict[str, Conversation] = {}
+        self._conversations: dict[str, Hearing] = {}
         self._ports: dict[str, MediaPort] = {}
         self._tickets: dict[str, Ticket] = {}
         self._client_secrets = ClientSecrets()
@@ -220,12 +221,9 @@ class Gateway:
             return
         offered = websocket.headers.get("sec-websocket-protocol", "")
         names = [name.strip() for name in offered.split(",")]
-        settings = self._settings(websocket)
+        conversation = self._opened(websocket)
+        machine = conversation.machine
         await websocket.accept(subprotocol="realtime" if "realtime" in names else None)
-        machine = ServerMachine(
-            model=settings["model"], now=self._engine.clock.now(), session=settings
-        )
-        conversation = Conversation(machine, self._engine)
         self._conversations[machine.id] = conversation
         log.info("session.opened", extra={"rtnb.session": machine.id})
         try:
@@ -237,12 +235,26 @@ class Gateway:
             await conversation.close()
             log.info("session.closed", extra={"rtnb.session": machine.id})
 
-    def _settings(self, websocket: WebSocket) -> dict[str, Any]:
-        """What the session begins with: the client secret's settings, and a model."""
+    def _opened(self, websocket: WebSocket) -> Hearing:
+        """The session that the address and the client secret ask for.
+
+        A ``model`` in the address makes a conversation, and ``intent=transcription`` a
+        transcription session, as the service does; without either the secret decides.
+        """
         grant = self._client_secrets.find(_shown_key(websocket.headers))
         bound = dict(grant.session) if grant is not None else {}
-        asked = websocket.query_params.get("model")
-        return {**bound, "model": asked or bound.get("model") or DEFAULT_MODEL}
+        model = websocket.query_params.get("model")
+        intent = websocket.query_params.get("intent")
+        kind = bound.get("type", "realtime")
+        if model is not None or intent == "transcription":
+            kind = "transcription" if model is None else "realtime"
+            bound = bound if bound.get("type") == kind else {}
+        now = self._engine.clock.now()
+        if kind == "transcription":
+            return Hearing(TranscriptionMachine(now=now, session=bound), self._engine)
+        settings = {**bound, "model": model or bound.get("model") or DEFAULT_MODEL}
+        machine = ServerMachine(model=settings["model"], now=now, session=settings)
+        return Conversation(machine, self._engine)
 
     async def _tap(self, websocket: WebSocket) -> None:
         """Let the owner of a session hear what the session hears."""
@@ -287,7 +299,7 @@ class Gateway:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await websocket.close()
 
-    def _admit(self, ticket: Ticket | None, origin: str | None) -> Conversation | None:
+    def _admit(self, ticket: Ticket | None, origin: str | None) -> Hearing | None:
         if ticket is None or ticket.expires_at < time.monotonic():
             return None
         known = {None, ticket.origin}
@@ -299,7 +311,7 @@ class Gateway:
 class _Control:
     """One control connection: frames in, events out, in order."""
 
-    def __init__(self, websocket: WebSocket, conversation: Conversation) -> None:
+    def __init__(self, websocket: WebSocket, conversation: Hearing) -> None:
         self._websocket = websocket
         self._conversation = conversation
         self._outbox: asyncio.Queue[str | tuple[int, str]] = asyncio.Queue(

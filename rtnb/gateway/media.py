@@ -24,7 +24,7 @@ from rtnb.protocol.server import SAMPLE_RATE
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from rtnb.gateway.conversation import Conversation
+    from rtnb.gateway.dialogue import Dialogue
 
 log = logging.getLogger("rtnb.gateway")
 
@@ -97,7 +97,7 @@ class MediaPort:
 
     Parameters
     ----------
-    conversation : Conversation
+    conversation : Dialogue
         Whose microphone and speaker this is.
     send : callable
         Sends one text or binary frame to the page.
@@ -105,7 +105,7 @@ class MediaPort:
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation: Dialogue,
         send: Callable[[str | bytes], Awaitable[None]],
     ) -> None:
         self.ledger = Ledger()
@@ -208,7 +208,7 @@ class MediaPort:
                 self.silence()
                 self._conversation.clear()
             case "release":
-                self._conversation.commit_and_respond()
+                self._conversation.end_turn()
             case "ping":
                 self._say(type="pong", t=message.get("t"))
             case _:
@@ -226,13 +226,13 @@ class MediaPort:
                 self._say(type="item_done", item_id=event.item_id, samples=samples)
             case ev.InputAudioBufferSpeechStarted():
                 self._say(type="speech_started", audio_start_ms=event.audio_start_ms)
-                detection = self._conversation.machine.turn_detection
-                if detection is not None and detection["interrupt_response"]:
+                detection = self._conversation.turn_detection
+                if detection is not None and detection.get("interrupt_response"):
                     self.silence()
             case ev.InputAudioBufferSpeechStopped():
                 self._say(type="speech_stopped", audio_end_ms=event.audio_end_ms)
             case ev.SessionUpdated():
-                detection = self._conversation.machine.turn_detection
+                detection = self._conversation.turn_detection
                 self._say(type="settings", turn_detection=detection)
             case _ if isinstance(event, TICKS):
                 self._say(type="tick", event=ev.type_name(type(event)))
@@ -240,7 +240,7 @@ class MediaPort:
     def _answer(self, item_id: str, data: bytes) -> None:
         decoder = self._decoders.get(item_id)
         if decoder is None:
-            wire = self._conversation.machine.format("output")
+            wire = self._conversation.output_format
             decoder = self._decoders[item_id] = InputDecoder(wire)
         samples = decoder(data)
         start = self.ledger.sent(item_id, len(samples))
@@ -249,12 +249,12 @@ class MediaPort:
     def _probability(self, first_hop: int, probabilities: Samples) -> None:
         p = [round(float(value), 4) for value in probabilities]
         self._say(type="probability", hop0=first_hop, hop_ms=32, p=p)
-        appended = self._conversation.machine.samples_appended
+        appended = self._conversation.samples_appended
         if appended - self._reported >= MIC_REPORT_SAMPLES:
             self._report_microphone()
 
     def _report_microphone(self) -> None:
-        self._reported = self._conversation.machine.samples_appended
+        self._reported = self._conversation.samples_appended
         self._say(type="mic", samples=self._reported)
 
     # -- barge-in --------------------------------------------------------------------

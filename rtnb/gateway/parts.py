@@ -14,11 +14,12 @@ from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Iterable, Sequence
 
     from rtnb.audio import Samples
     from rtnb.gateway.recogniser import Transcript
     from rtnb.gateway.voice import Spoken
+    from rtnb.protocol.server import HeardWord
 
 
 class Listening(Protocol):
@@ -42,13 +43,28 @@ class Listening(Protocol):
             If the recogniser failed; this too counts as nothing said.
         """
 
+    async def draft(self) -> Sequence[HeardWord]:
+        """The words so far, from the beginning; it goes on.
+
+        Returns
+        -------
+        sequence of HeardWord
+            They may still change. Empty if nothing can be said before the end.
+
+        Raises
+        ------
+        EngineError
+            If the recogniser failed; this too counts as nothing said.
+        """
+
     async def finish(self) -> Transcript:
         """End it and wait for its words.
 
         Raises
         ------
         EngineError
-            If there are none: why.
+            If there are none: why; a `rtnb.gateway.recogniser.NoWordsError` if that is
+            because nobody spoke.
         """
 
     def cancel(self) -> None:

@@ -21,12 +21,14 @@ from rtnb.errors import EngineError, MissingExtra
 from rtnb.gateway.recogniser_worker import (
     AUDIO,
     CANCEL,
+    DRAFT,
     END,
     HEADER,
     JUDGE,
     NUMBER,
     PHRASES,
 )
+from rtnb.protocol.server import HeardWord
 from rtnb.vad.listener import SAMPLE_RATE, available
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from rtnb.audio import Samples
 
-    _Answer: TypeAlias = asyncio.Future[float | None]
+    _Answer: TypeAlias = asyncio.Future[dict[str, Any]]
 
 log = logging.getLogger("rtnb.gateway")
 
@@ -48,10 +50,25 @@ END_TIMEOUT_S: Final = 1.0
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was understood: the words, and the length of the audio in seconds."""
+    """What was understood.
+
+    Parameters
+    ----------
+    text : str
+        All of it.
+    seconds : float
+        Length of the audio.
+    words : tuple of HeardWord
+        One for each word of `text`, or none where nothing more is known of them.
+    """
 
     text: str
     seconds: float
+    words: tuple[HeardWord, ...] = ()
+
+
+class NoWordsError(EngineError):
+    """The recogniser works, but there were no words in what it heard."""
 
 
 class Recogniser:
@@ -143,7 +160,7 @@ class Utterance:
         self._frames: asyncio.Queue[tuple[bytes, bytes | _Answer]] = asyncio.Queue()
         self._samples = 0
         self._ended = False
-        self._work: asyncio.Task[str] | None = None
+        self._work: asyncio.Task[tuple[HeardWord, ...]] | None = None
         if recogniser.available:
             self._work = asyncio.create_task(self._run())
 
@@ -168,14 +185,40 @@ class Utterance:
         EngineError
             If the utterance was given up, or the worker failed.
         """
+        line = await self._ask(JUDGE)
+        if line is None:
+            raise EngineError("the recogniser ended before it had judged a pause")
+        probability = line["probability"]
+        return probability if isinstance(probability, float) else None
+
+    async def draft(self) -> tuple[HeardWord, ...]:
+        """The words so far; the utterance goes on.
+
+        Returns
+        -------
+        tuple of HeardWord
+            Without probabilities; none in the first second.
+
+        Raises
+        ------
+        MissingExtra
+            If pocketsphinx is not installed.
+        EngineError
+            If the utterance was given up, or the worker failed.
+        """
+        line = await self._ask(DRAFT)
+        if line is None:
+            raise EngineError("the recogniser ended before it had written a draft")
+        return tuple(HeardWord(*word[:3]) for word in line["words"])
+
+    async def _ask(self, kind: bytes) -> dict[str, Any] | None:
+        """Ask the worker something in between; None if it ended before it answered."""
         if self._work is None:
             raise MissingExtra("speech recognition", "local")
         answer: _Answer = asyncio.get_running_loop().create_future()
-        self._frames.put_nowait((JUDGE, answer))
+        self._frames.put_nowait((kind, answer))
         await asyncio.wait((answer, self._work), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise EngineError("the recogniser ended before it had judged a pause")
-        return answer.result()
+        return answer.result() if answer.done() else None
 
     async def finish(self, *, timeout: float = FINISH_TIMEOUT_S) -> Transcript:  # noqa: ASYNC109
         """End the utterance and wait for its words.
@@ -190,47 +233,49 @@ class Utterance:
         MissingExtra
             If pocketsphinx is not installed.
         EngineError
-            If no words were recognised, or the worker failed.
+            If the worker failed.
+        NoWordsError
+            If no words were recognised.
         """
         if self._work is None:
             raise MissingExtra("speech recognition", "local")
         self._ended = True
         self._frames.put_nowait((END, b""))
         try:
-            text = await asyncio.wait_for(self._work, timeout)
+            words = await asyncio.wait_for(self._work, timeout)
         except TimeoutError:
             raise EngineError(
                 f"no words after {timeout:g} s: the recogniser did not answer"
             ) from None
         seconds = self._samples / SAMPLE_RATE
-        if not text:
-            raise EngineError(
+        if not words:
+            raise NoWordsError(
                 f"no words recognised in {seconds:.1f} s of audio: speak a whole "
                 "sentence, close to the microphone"
             )
-        return Transcript(text, seconds)
+        return Transcript(" ".join(word.text for word in words), seconds, words)
 
     def cancel(self) -> None:
         """Forget the utterance."""
         if self._work is not None:
             self._work.cancel()
 
-    async def _run(self) -> str:
+    async def _run(self) -> tuple[HeardWord, ...]:
         worker = await self._recogniser.take()
         finished = False
         try:
             while True:
                 kind, body = await self._frames.get()
                 if isinstance(body, asyncio.Future):
-                    judgement = await worker.judge()
+                    line = await worker.ask(kind)
                     if not body.done():
-                        body.set_result(judgement)
+                        body.set_result(line)
                     continue
                 await worker.send(kind, body)
                 if kind == END:
-                    text = await worker.answer()
+                    words = await worker.answer()
                     finished = True
-                    return text
+                    return words
         finally:
             if self._ended and not finished:
                 worker.kill()  # it owes an answer, or does not even read
@@ -245,7 +290,7 @@ class _Worker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._lost = False
-        self._judgements = 0
+        self._questions = 0
 
     @classmethod
     async def start(cls) -> _Worker:
@@ -279,26 +324,26 @@ class _Worker:
         except ConnectionError as error:
             raise self._loss() from error
 
-    async def answer(self) -> str:
-        """Words of the utterance; a judgement that nobody waited for is left out."""
+    async def answer(self) -> tuple[HeardWord, ...]:
+        """Words of the utterance; an answer that nobody waited for is left out."""
         while "text" not in (line := await self.line()):
             pass
-        return str(line["text"])
+        return tuple(HeardWord(*word) for word in line["words"])
 
-    async def judge(self) -> float | None:
-        self._judgements += 1
-        await self.send(JUDGE, NUMBER.pack(self._judgements))
-        while (line := await self.line())["judged"] != self._judgements:
+    async def ask(self, kind: bytes) -> dict[str, Any]:
+        """Its answer to a question in between."""
+        self._questions += 1
+        await self.send(kind, NUMBER.pack(self._questions))
+        while _number(line := await self.line()) != self._questions:
             pass
-        probability = line["probability"]
-        return probability if isinstance(probability, float) else None
+        return line
 
-    async def line(self) -> dict[str, object]:
+    async def line(self) -> dict[str, Any]:
         stdout = self._process.stdout
         line = await stdout.readline() if stdout is not None else b""
         if not line:
             raise self._loss()
-        message: dict[str, object] = json.loads(line)
+        message: dict[str, Any] = json.loads(line)
         return message
 
     def _loss(self) -> EngineError:
@@ -327,3 +372,8 @@ class _Worker:
         except TimeoutError:
             self.kill()
             await self._process.wait()
+
+
+def _number(line: dict[str, Any]) -> Any:
+    """Which question a line answers."""
+    return line.get("judged", line.get("drafted"))

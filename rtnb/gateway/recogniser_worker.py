@@ -8,8 +8,11 @@ one kind byte and a little-endian u32 length, then the bytes; lines out are JSON
     P  phrases, JSON list of strings   → {"ready": true}   (first of all, once)
     A  audio, PCM16 mono 16 kHz        → nothing
     J  how does it stand? u32 number   → {"judged": number, "probability": … or null}
-    E  end of the utterance            → {"text": …}
+    D  what is heard so far? u32 number → {"drafted": number, "words": …}
+    E  end of the utterance            → {"text": …, "words": …}
     C  forget the utterance            → nothing
+
+A word is a list of its text, its start and end in seconds, and its probability.
 
 Two decoders listen at once. One knows only the phrases that the script answers to, the
 other pocketsphinx's open vocabulary. The phrase is believed where both heard nearly the
@@ -25,13 +28,13 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from rtnb.vad.listener import OPTIONS, Listener
+from rtnb.vad.listener import OPTIONS, Listener, TimedWord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HEADER: Final = struct.Struct("<cI")
-PHRASES, AUDIO, JUDGE, END, CANCEL = b"P", b"A", b"J", b"E", b"C"
+PHRASES, AUDIO, JUDGE, DRAFT, END, CANCEL = b"P", b"A", b"J", b"D", b"E", b"C"
 NUMBER: Final = struct.Struct("<I")
 
 AGREEMENT: Final = 0.45
@@ -61,12 +64,22 @@ class Ears(Listener):
         closed.add_jsgf_string("phrases", grammar(spoken or ["hello"]))
         closed.activate_search("phrases")
 
-    def understand(self) -> str:
-        """End the utterance; its words, or an empty string."""
+    def understand(self) -> list[TimedWord]:
+        """End the utterance; its words."""
         free, phrase = self.end()
-        if self._complete.fullmatch(f"{phrase} ") is None:
+        if self._complete.fullmatch(f"{_text(phrase)} ") is None:
             return free  # the closed decoder may stop in the middle of a phrase
-        return phrase if self._difference(phrase, free) <= AGREEMENT else free
+        return self._believed(free, phrase)
+
+    def understood(self) -> list[TimedWord]:
+        """The words so far; the utterance goes on."""
+        return self._believed(*self.draft())
+
+    def _believed(
+        self, free: list[TimedWord], phrase: list[TimedWord]
+    ) -> list[TimedWord]:
+        difference = self._difference(_text(phrase), _text(free))
+        return phrase if phrase and difference <= AGREEMENT else free
 
     def _speakable(self, phrase: str) -> bool:
         words = re.findall(r"[a-z']+", phrase.replace("<number>", "one"))
@@ -82,6 +95,10 @@ class Ears(Listener):
     def _difference(self, phrase: str, free: str) -> float:
         one, other = self._phones(phrase), self._phones(free)
         return edit_distance(one, other) / max(len(one), len(other), 1)
+
+
+def _text(words: Iterable[TimedWord]) -> str:
+    return " ".join(word.text for word in words)
 
 
 NUMBERS: Final = {
@@ -151,8 +168,12 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         elif kind == JUDGE:
             (number,) = NUMBER.unpack(body)
             _say(sink, {"judged": number, "probability": ears.judge()})
+        elif kind == DRAFT:
+            (number,) = NUMBER.unpack(body)
+            _say(sink, {"drafted": number, "words": ears.understood()})
         elif kind == END:
-            _say(sink, {"text": ears.understand()})
+            words = ears.understand()
+            _say(sink, {"text": _text(words), "words": words})
         elif kind == CANCEL:
             ears.forget()
 

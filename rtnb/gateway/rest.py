@@ -30,7 +30,7 @@ from rtnb.protocol.codec import encode
 from rtnb.protocol.requests import ClientSecretRequest, SpeechRequest
 from rtnb.protocol.rules import refusal as broken_rule
 from rtnb.protocol.rules import refuse_value
-from rtnb.protocol.server import ServerMachine
+from rtnb.protocol.server import ServerMachine, TranscriptionMachine
 from rtnb.protocol.validation import validate_request
 
 if TYPE_CHECKING:
@@ -180,15 +180,12 @@ def effective_session(settings: Mapping[str, Any], now: float) -> dict[str, Any]
     ServerError
         What the ``session.update`` would be refused for.
     """
+    machine: ServerMachine | TranscriptionMachine
     if settings.get("type") == "transcription":
-        raise broken_rule(
-            "A client secret for a transcription session is not served here: give "
-            "'realtime', and audio.input.transcription for transcripts.",
-            "invalid_value",
-            param="session.type",
-        )
-    model = settings.get("model", DEFAULT_MODEL)
-    machine = ServerMachine(model=str(model), now=now)
+        machine = TranscriptionMachine(now=now)
+    else:
+        model = settings.get("model", DEFAULT_MODEL)
+        machine = ServerMachine(model=str(model), now=now)
     update = {"type": "session.update", "session": settings}
     machine.receive(msgspec.json.encode(update), now)
     event = machine.take_events()[-1]

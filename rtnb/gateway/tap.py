@@ -13,7 +13,7 @@ from rtnb.protocol import tap
 
 if TYPE_CHECKING:
     from rtnb.audio import Samples
-    from rtnb.gateway.conversation import Conversation
+    from rtnb.gateway.dialogue import Dialogue
 
 log = logging.getLogger("rtnb.gateway")
 
@@ -28,11 +28,11 @@ class Tap:
     ----------
     websocket : WebSocket
         Not yet accepted: once it is, the reader misses nothing.
-    conversation : Conversation
+    conversation : Dialogue
         Whose audio.
     """
 
-    def __init__(self, websocket: WebSocket, conversation: Conversation) -> None:
+    def __init__(self, websocket: WebSocket, conversation: Dialogue) -> None:
         self._websocket = websocket
         self._conversation = conversation
         self._outbox: asyncio.Queue[bytes | None] = asyncio.Queue(OUTBOX_CHUNKS)

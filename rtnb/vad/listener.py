@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from typing import TYPE_CHECKING, Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rtnb.errors import MissingExtra
 
@@ -56,8 +57,34 @@ between the score is a straight line. Its middle, -2.5, is passed by 95 % of 100
 sentences and 10 % of 100 unfinished ones that flite spoke (rms and slt) and pocketsphinx
 wrote down; the area under the curve is 0.97. Of clauses that could stand alone, 0.61."""
 
+FRAMES_PER_S: Final = 100
+"""pocketsphinx counts time in frames of 10 ms."""
+
+_FILLER: Final = re.compile(r"[<\[+]")
+_VARIANT: Final = re.compile(r"\(\d+\)$")
+
 _LOG_BASE: Final = math.log(1.0001)
 """pocketsphinx counts in powers of 1.0001."""
+
+
+class TimedWord(NamedTuple):
+    """A word of an utterance.
+
+    Parameters
+    ----------
+    text : str
+        As the dictionary spells it.
+    start_s, end_s : float
+        Where it is, seconds from the beginning of the utterance.
+    probability : float
+        0 to 1, once the utterance is over: its share of all paths that pocketsphinx
+        still thought possible. Before that 0.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
 
 
 def available() -> bool:
@@ -137,13 +164,19 @@ class Listener:
         self._catch_up()
         return end_probability(_words(self.open), self._language_model)
 
-    def end(self) -> list[str]:
+    def draft(self) -> list[list[TimedWord]]:
+        """The words so far of each decoder; none before they have begun."""
+        if not self._listening:
+            return [[] for _ in self._decoders]
+        return [timed_words(decoder) for decoder in self._decoders]
+
+    def end(self) -> list[list[TimedWord]]:
         """End the utterance; what each decoder heard, its own words first."""
         if not self._listening and not self._waiting:
-            return [""] * len(self._decoders)
+            return [[] for _ in self._decoders]
         self._catch_up()
         self._end()
-        return [" ".join(_words(decoder)) for decoder in self._decoders]
+        return [timed_words(decoder) for decoder in self._decoders]
 
     def forget(self) -> None:
         """Drop the utterance."""
@@ -181,3 +214,17 @@ class Listener:
 def _words(decoder: Any) -> list[str]:
     guess = decoder.hyp()
     return guess.hypstr.split() if guess else []
+
+
+def timed_words(decoder: Any) -> list[TimedWord]:
+    """The words that a decoder hears, without silences and noises."""
+    return [
+        TimedWord(
+            _VARIANT.sub("", one.word),
+            one.start_frame / FRAMES_PER_S,
+            (one.end_frame + 1) / FRAMES_PER_S,
+            min(1.0, max(0.0, one.prob)),
+        )
+        for one in decoder.seg() or ()
+        if not _FILLER.match(one.word) and one.word != "(NULL)"
+    ]

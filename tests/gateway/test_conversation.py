@@ -196,7 +196,7 @@ def spoken_turn(conversation):
     off = {"audio": {"input": {"turn_detection": None}}, "type": "realtime"}
     send(conversation, "session.update", session=off)
     conversation.append_audio(Clip.silence(1.0).samples)
-    conversation.commit_and_respond()
+    conversation.end_turn()
 
 
 def test_the_mind_is_told_what_was_heard():
@@ -290,7 +290,7 @@ def test_a_judgement_that_takes_too_long_is_done_without(caplog):
         conversation.pump()
         end_ms = await end_of_speech(events)
         answer.set()
-        await asyncio.gather(*conversation._judgements)
+        await asyncio.gather(*conversation._questions)
         return end_ms
 
     end_ms, _ = hold(None, scenario, recogniser=Scribe(judgement=asyncio.Event()))

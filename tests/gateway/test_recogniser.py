@@ -54,7 +54,7 @@ def understood(name, *phrases):
     """What the decoders, in this very process, make of a packaged sentence."""
     decoders = Ears(phrases)
     decoders.hear(pcm16_encode(heard(name).samples))
-    return decoders.understand()
+    return " ".join(word.text for word in decoders.understand())
 
 
 def word_errors(name, text):

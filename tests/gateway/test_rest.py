@@ -344,7 +344,11 @@ BAD_SECRETS = [
         "invalid_value",
         "session.audio.output.voice",
     ),
-    ({"session": {"type": "transcription"}}, "invalid_value", "session.type"),
+    (
+        {"session": {"type": "transcription", "model": "gpt-realtime"}},
+        "unknown_parameter",
+        "session.model",
+    ),
     (
         {"session": {"type": "realtime", "id": "sess_mine"}},
         "unknown_parameter",

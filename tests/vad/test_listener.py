@@ -119,7 +119,7 @@ def test_silence_and_nothing_have_no_score(listener):
     assert listener.judge() is None
     listener.forget()
     assert listener.judge() is None
-    assert listener.end() == [""]
+    assert listener.end() == [[]]
 
 
 def test_without_the_extra_it_says_how_to_add_it(monkeypatch):

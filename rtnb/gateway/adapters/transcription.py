@@ -22,18 +22,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rtnb.audio import pcm16_encode
-from rtnb.errors import EngineError
 from rtnb.gateway.adapters.server import ModelServer
 from rtnb.gateway.adapters.sse import EventStream
-from rtnb.gateway.recogniser import NothingHeard, Transcript
+from rtnb.gateway.recogniser import NoWordsError, Transcript
 from rtnb.vad.listener import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from rtnb.protocol.server import HeardWord
     import httpx
 
     from rtnb.audio import Samples
     from rtnb.gateway.adapters.settings import SttSettings
+    from rtnb.protocol.server import HeardWord
 
 PATH: Final = "/audio/transcriptions"
 DONE: Final = "[DONE]"
@@ -290,10 +289,10 @@ def transcript(text: str, samples: Samples) -> Transcript:
 
     Raises
     ------
-    EngineError
+    NoWordsError
         If there are no words.
     """
     seconds = len(samples) / SAMPLE_RATE
     if not text:
-        raise EngineError(f"no words recognised in {seconds:.1f} s of audio")
+        raise NoWordsError(f"no words recognised in {seconds:.1f} s of audio")
     return Transcript(text, seconds)

@@ -24,10 +24,10 @@ from rtnb.errors import ConfigError, EngineError, MissingExtra
 from rtnb.gateway.adapters.transcription import joined, transcript
 
 if TYPE_CHECKING:
-    from rtnb.protocol.server import HeardWord
     from rtnb.audio import Samples
     from rtnb.gateway.adapters.settings import SttSettings
     from rtnb.gateway.recogniser import Transcript
+    from rtnb.protocol.server import HeardWord
 
 log = logging.getLogger("rtnb.gateway")
 

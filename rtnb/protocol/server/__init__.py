@@ -12,8 +12,8 @@ How it is driven:
         for effect in machine.take_effects():           # to be done by the engine
             start(effect)
 
-The engine answers an effect by calling back: `judged`, `transcribed`,
-`transcription_failed`, `write`, `play`, `call`, `finish`, `fail`.
+The engine answers an effect by calling back: `judged`, `drafted`, `transcribed`,
+`nothing_heard`, `transcription_failed`, `write`, `play`, `call`, `finish`, `fail`.
 
 Time is an argument: seconds since the epoch. Audio inside is float32, mono, 24 kHz;
 positions are counted in samples appended since the session began.
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from rtnb.protocol.formats import SAMPLE_RATE
 from rtnb.protocol.server.effects import (
+    Draft,
     Effect,
     Forget,
     Hangup,
@@ -34,20 +35,27 @@ from rtnb.protocol.server.effects import (
     StopResponding,
 )
 from rtnb.protocol.server.input_audio import JUDGE_PATIENCE_S, SHORTEST_COMMIT_MS
+from rtnb.protocol.server.listening import Machine
 from rtnb.protocol.server.machine import ServerMachine
+from rtnb.protocol.server.transcription import TranscriptionMachine
+from rtnb.protocol.server.transcripts import HeardWord
 
 __all__ = [
     "JUDGE_PATIENCE_S",
     "SAMPLE_RATE",
     "SHORTEST_COMMIT_MS",
+    "Draft",
     "Effect",
     "Forget",
     "Hangup",
     "Hear",
+    "HeardWord",
     "JudgePause",
     "Listen",
+    "Machine",
     "Recognise",
     "Respond",
     "ServerMachine",
     "StopResponding",
+    "TranscriptionMachine",
 ]

@@ -36,6 +36,14 @@ class JudgePause:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """The words so far are wanted: those of the first `heard_s` seconds, or of more."""
+
+    item_id: str
+    heard_s: float
+
+
+@dataclass(frozen=True)
 class Recognise:
     """The item is complete: the transcript is wanted."""
 
@@ -81,5 +89,13 @@ class Hangup:
 
 
 Effect: TypeAlias = (
-    Listen | Hear | JudgePause | Recognise | Forget | Respond | StopResponding | Hangup
+    Listen
+    | Hear
+    | JudgePause
+    | Draft
+    | Recognise
+    | Forget
+    | Respond
+    | StopResponding
+    | Hangup
 )

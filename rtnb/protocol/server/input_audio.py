@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import numpy as np
 
 from rtnb.audio import NoiseReducer
-from rtnb.errors import AudioFormatError, ServerError
+from rtnb.errors import AudioFormatError
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import SAMPLE_RATE, InputDecoder
 from rtnb.protocol.server.effects import Forget, Hear, JudgePause, Listen, Recognise
 from rtnb.protocol.server.items import Entry, Items
 from rtnb.protocol.server.outbox import Outbox, refusal
-from rtnb.usage import TranscriptionDuration
 from rtnb.vad import (
     Judge,
     SemanticVad,
@@ -28,12 +26,13 @@ from rtnb.vad import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rtnb.audio import Samples
     from rtnb.audio.noise_reduction import Field
-    from rtnb.protocol.server.responses import Response, Responses
+    from rtnb.protocol.server.responses import Response
     from rtnb.protocol.server.settings import Settings
+    from rtnb.protocol.server.transcripts import Transcripts
     from rtnb.vad.semantic import Mark
 
 DETECTION_MS: Final = 100
@@ -101,7 +100,7 @@ class Speech:
 
 
 class InputAudio:
-    """The ears: buffer, turn detector, idle timer, recognition.
+    """The ears: buffer, turn detector, idle timer.
 
     Parameters
     ----------
@@ -111,17 +110,31 @@ class InputAudio:
         Format, turn detection and transcription in force.
     items : Items
         Where user items go.
-    responses : Responses
-        What speech interrupts, and its end asks for.
+    transcripts : Transcripts
+        Who is told what is heard.
+
+    Attributes
+    ----------
+    on_interruption : callable
+        Called when the user begins to speak, where turn detection is to interrupt.
+    on_turn : callable
+        Called when the user has finished, or is silent for too long, where turn
+        detection is to have that answered.
     """
 
     def __init__(
-        self, outbox: Outbox, settings: Settings, items: Items, responses: Responses
+        self,
+        outbox: Outbox,
+        settings: Settings,
+        items: Items,
+        transcripts: Transcripts,
     ) -> None:
         self._outbox = outbox
         self._settings = settings
         self._items = items
-        self._responses = responses
+        self._transcripts = transcripts
+        self.on_interruption: Callable[[], object] = lambda: None
+        self.on_turn: Callable[[], object] = lambda: None
         self._buffer = InputBuffer()
         self._decoder = InputDecoder(settings.format("input"))
         self._field: Field | None = None
@@ -164,9 +177,10 @@ class InputAudio:
             return
         while self._asked is not None:  # what was heard until now is the old settings'
             self._judged(None)
+        if settings is None or self._vad_settings is None:
+            self._abandon_speech()
         self._vad_settings = settings
         if settings is None:
-            self._abandon_speech()
             self._idle = None
         else:
             self._vad.settings = settings
@@ -185,6 +199,7 @@ class InputAudio:
 
     def _abandon_speech(self) -> None:
         if self._speech is not None:
+            self._transcripts.forget(self._speech.item_id)
             self._outbox.want(Forget(self._speech.item_id))
         self._vad.reset_segment()
         self._speech = self._asked = None
@@ -217,10 +232,20 @@ class InputAudio:
         if len(probabilities):
             first = self._vad.hops - len(probabilities)
             self._probabilities.append((first, probabilities))
-        if self._vad_settings is None:
-            self._vad.reset_segment()
-        else:
+        if self._vad_settings is not None:
             self._follow_speech(marks)
+            return
+        self._vad.reset_segment()
+        if self._transcripts.live:
+            self._hear_all()
+
+    def _hear_all(self) -> None:
+        """Without turn detection, what a live model hears begins with the buffer."""
+        if self._speech is None:
+            item_id, start = self._outbox.new_id("item"), self._buffer.start
+            self._speech = Speech(item_id, start, start, noticed_at=self._outbox.now)
+            self._outbox.want(Listen(item_id))
+        self._hear(self._speech, self._buffer.end)
 
     def _follow_speech(self, marks: Iterable[Mark]) -> None:
         for mark in marks:
@@ -242,6 +267,7 @@ class InputAudio:
             samples = self._buffer.read(speech.heard, until)
             self._outbox.want(Hear(speech.item_id, samples))
             speech.heard = until
+            self._transcripts.follow(speech.item_id, len(samples))
 
     def _speech_started(self, audio_start_ms: int) -> None:
         item_id = self._outbox.new_id("item")
@@ -255,7 +281,7 @@ class InputAudio:
         )
         self._outbox.want(Listen(item_id))
         if self._settings.detects("interrupt_response"):
-            self._responses.cancel(None, "turn_detected")
+            self.on_interruption()
 
     def _speech_stopped(self, audio_end_ms: int) -> None:
         speech, self._speech = self._speech, None
@@ -271,13 +297,7 @@ class InputAudio:
         self._make_item(speech.item_id, self._buffer.read(speech.start, stop))
         self._buffer.drop_before(stop)
         if self._settings.detects("create_response"):
-            self._respond()
-
-    def _respond(self) -> None:
-        try:
-            self._responses.create(ev.ResponseConfig())
-        except ServerError as error:
-            self._outbox.refuse(error)
+            self.on_turn()
 
     # -- pauses ----------------------------------------------------------------------
 
@@ -359,47 +379,6 @@ class InputAudio:
         self._buffer.drop_before(self._buffer.end)
         self._outbox.emit(ev.InputAudioBufferCleared)
 
-    # -- recognition -----------------------------------------------------------------
-
-    def transcribed(self, item_id: str, text: str) -> None:
-        """Keep what the engine recognised, and report it if asked to."""
-        entry = self._items.get(item_id)
-        if entry is None:
-            return
-        content = [ev.InputAudio(transcript=text)]
-        entry.item = msgspec.structs.replace(entry.item, content=content)
-        if self._settings.transcription_model is None:
-            return
-        where: dict[str, Any] = {"item_id": item_id, "content_index": 0}
-        for delta in _words(text):
-            self._outbox.emit(
-                ev.ConversationItemInputAudioTranscriptionDelta,
-                **where,
-                delta=delta,
-                obfuscation=self._outbox.obfuscation(delta),
-            )
-        self._outbox.emit(
-            ev.ConversationItemInputAudioTranscriptionCompleted,
-            **where,
-            transcript=text,
-            usage=TranscriptionDuration(seconds=math.ceil(entry.audio_ms / 1000)),
-        )
-
-    def not_transcribed(self, item_id: str, message: str) -> None:
-        """Report that the engine could not recognise the item, if asked to."""
-        if item_id not in self._items or self._settings.transcription_model is None:
-            return
-        self._outbox.emit(
-            ev.ConversationItemInputAudioTranscriptionFailed,
-            item_id=item_id,
-            content_index=0,
-            error=ev.TranscriptionError(
-                type="transcription_error",
-                code="audio_unintelligible",
-                message=message,
-            ),
-        )
-
     # -- time ------------------------------------------------------------------------
 
     @property
@@ -445,15 +424,9 @@ class InputAudio:
         self._outbox.want(Listen(item_id), Hear(item_id, samples))
         self._make_item(item_id, samples)
         self._buffer.drop_before(end)
-        self._respond()
+        self.on_turn()
 
 
 def samples_of(ms: int) -> int:
     """Samples that last so long."""
     return ms * SAMPLE_RATE // 1000
-
-
-def _words(text: str) -> list[str]:
-    """The text in word-sized deltas whose concatenation is the text."""
-    pieces = text.split(" ")
-    return [pieces[0], *(" " + word for word in pieces[1:])] if text else []

@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 SESSION_SECONDS: Final = 3600
 """Longest session: measured at 60.01 min, and ``expires_at`` says the same."""
 
+DELAYS_S: Final = {
+    "minimal": 0.2,
+    "low": 0.5,
+    "medium": 1.0,
+    "high": 1.6,
+    "xhigh": 2.4,
+}
+"""How long ago a word must have ended to be reported while the user still speaks, by the
+transcription's ``delay``, seconds of audio. The service's own values are not published."""
+
+DEFAULT_DELAY: Final = "medium"
+"""The ``delay`` where none is asked for; the service's is not published either."""
+
 DEFAULT_INSTRUCTIONS: Final = (
     "You are the embedded engine of rtnb. You answer in short spoken sentences and "
     "call a function when one fits the question."
@@ -57,7 +70,7 @@ def default_session(model: str, session_id: str, now: float) -> dict[str, Any]:
                 "format": dict(pcm),
                 "transcription": None,
                 "noise_reduction": None,
-                "turn_detection": _vad_defaults("server_vad"),
+                "turn_detection": vad_defaults("server_vad"),
             },
             "output": {"format": dict(pcm), "voice": "alloy", "speed": 1.0},
         },
@@ -66,7 +79,8 @@ def default_session(model: str, session_id: str, now: float) -> dict[str, Any]:
     return session
 
 
-def _vad_defaults(kind: str) -> dict[str, Any]:
+def vad_defaults(kind: str) -> dict[str, Any]:
+    """Turn detection of a kind as a conversation begins with it, as on the wire."""
     semantic = kind == "semantic_vad"
     defaults = SEMANTIC_VAD_DEFAULTS if semantic else SERVER_VAD_DEFAULTS
     raw: dict[str, Any] = msgspec.to_builtins(defaults)
@@ -85,7 +99,7 @@ def merge_session(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, A
     filled: dict[str, Any] = {}
     if heard["turn_detection"] is not None:
         detection = heard["turn_detection"]
-        filled["turn_detection"] = {**_vad_defaults(detection["type"]), **detection}
+        filled["turn_detection"] = {**vad_defaults(detection["type"]), **detection}
     if heard["transcription"] is not None:
         empty = {"model": None, "language": None, "prompt": None}
         filled["transcription"] = {**empty, **heard["transcription"]}
@@ -93,7 +107,7 @@ def merge_session(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, A
 
 
 class Settings:
-    """What is in force; complete and valid at all times.
+    """What is in force in a session of either kind; complete and valid at all times.
 
     Parameters
     ----------
@@ -104,13 +118,88 @@ class Settings:
     ----------
     raw : dict
         The same, as it is now.
-    session : RealtimeSession
-        The same as a type.
+    session : RealtimeSession or TranscriptionSession
+        The same as a type, as clients are shown it.
     """
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw = raw
         self.session = validate_session(raw)
+
+    def _refuse_fixed(self, patch: dict[str, Any]) -> None:
+        """Refuse an update of another kind of session, or of what never changes."""
+        if patch["type"] != self.raw["type"]:
+            raise refusal(
+                f"Passing a {patch['type']} session update event to a "
+                f"{self.raw['type']} session is not allowed.",
+                "invalid_parameter",
+                param="session.type",
+            )
+        for fixed in ("id", "object", "expires_at"):
+            if fixed in patch and patch[fixed] != self.raw[fixed]:
+                path = f"session.{fixed}"
+                raise refusal(
+                    f"Unknown parameter: '{path}'.", "unknown_parameter", param=path
+                )
+
+    @property
+    def expires_at(self) -> float:
+        """When the session ends, seconds since the epoch."""
+        return float(self.raw["expires_at"])
+
+    @property
+    def turn_detection(self) -> dict[str, Any] | None:
+        """The effective turn detection object, or None."""
+        detection: dict[str, Any] | None = self.raw["audio"]["input"]["turn_detection"]
+        return detection
+
+    def detects(self, flag: str) -> bool:
+        """Whether turn detection is on, with this flag of its set."""
+        return bool(self.turn_detection and self.turn_detection.get(flag))
+
+    @property
+    def detector(self) -> ServerVad | SemanticVad | None:
+        """What the detector has to know of the effective turn detection."""
+        detection = self.turn_detection
+        if detection is None:
+            return None
+        if detection["type"] == "semantic_vad":
+            return SemanticVad(eagerness=detection["eagerness"])
+        names = ("threshold", "prefix_padding_ms", "silence_duration_ms")
+        return ServerVad(**{name: detection[name] for name in names})
+
+    @property
+    def noise_reduction(self) -> Field | None:
+        """Where the microphone is whose noise is turned down; None: it is left alone."""
+        chosen = self.raw["audio"]["input"]["noise_reduction"]
+        return None if chosen is None else chosen["type"]
+
+    @property
+    def transcription_model(self) -> str | None:
+        """Who writes down what the user says; None: nobody does."""
+        config = self.raw["audio"]["input"]["transcription"]
+        return None if config is None else str(config.get("model") or "")
+
+    @property
+    def transcription_delay(self) -> float:
+        """How long a word must stand before it is reported, seconds of audio."""
+        config = self.raw["audio"]["input"]["transcription"] or {}
+        return DELAYS_S[config.get("delay") or DEFAULT_DELAY]
+
+    @property
+    def includes_logprobs(self) -> bool:
+        """Whether transcripts come with the probabilities of their words."""
+        return "item.input_audio_transcription.logprobs" in (self.raw["include"] or ())
+
+    def format(self, side: Literal["input", "output"]) -> ev.AudioFormat:
+        """The effective audio format of one side."""
+        raw = self.raw["audio"][side]["format"]
+        wire_format: ev.AudioFormat = msgspec.convert(raw, ev.AudioFormat)
+        return wire_format
+
+
+class ConversationSettings(Settings):
+    """Settings of a conversation."""
 
     def update(
         self, patch: dict[str, Any], *, has_spoken: bool, responding: bool
@@ -131,19 +220,7 @@ class Settings:
         ServerError
             If a value cannot be, or cannot change any more.
         """
-        if patch["type"] != self.raw["type"]:
-            raise refusal(
-                f"Passing a {patch['type']} session update event to a "
-                f"{self.raw['type']} session is not allowed.",
-                "invalid_parameter",
-                param="session.type",
-            )
-        for fixed in ("id", "object", "expires_at"):
-            if fixed in patch and patch[fixed] != self.raw[fixed]:
-                path = f"session.{fixed}"
-                raise refusal(
-                    f"Unknown parameter: '{path}'.", "unknown_parameter", param=path
-                )
+        self._refuse_fixed(patch)
         wanted = merge_session(self.raw, patch)
         session = validate_session(wanted)
         if isinstance(session, ev.RealtimeSession):
@@ -180,47 +257,3 @@ class Settings:
                 param="session.tracing",
             )
         return None
-
-    @property
-    def expires_at(self) -> float:
-        """When the session ends, seconds since the epoch."""
-        return float(self.raw["expires_at"])
-
-    @property
-    def turn_detection(self) -> dict[str, Any] | None:
-        """The effective turn detection object, or None."""
-        detection: dict[str, Any] | None = self.raw["audio"]["input"]["turn_detection"]
-        return detection
-
-    def detects(self, flag: str) -> bool:
-        """Whether turn detection is on, with this flag of its set."""
-        return bool(self.turn_detection and self.turn_detection[flag])
-
-    @property
-    def detector(self) -> ServerVad | SemanticVad | None:
-        """What the detector has to know of the effective turn detection."""
-        detection = self.turn_detection
-        if detection is None:
-            return None
-        if detection["type"] == "semantic_vad":
-            return SemanticVad(eagerness=detection["eagerness"])
-        names = ("threshold", "prefix_padding_ms", "silence_duration_ms")
-        return ServerVad(**{name: detection[name] for name in names})
-
-    @property
-    def noise_reduction(self) -> Field | None:
-        """Where the microphone is whose noise is turned down; None: it is left alone."""
-        chosen = self.raw["audio"]["input"]["noise_reduction"]
-        return None if chosen is None else chosen["type"]
-
-    @property
-    def transcription_model(self) -> str | None:
-        """Who writes down what the user says; None: nobody does."""
-        config = self.raw["audio"]["input"]["transcription"]
-        return None if config is None else str(config.get("model") or "")
-
-    def format(self, side: Literal["input", "output"]) -> ev.AudioFormat:
-        """The effective audio format of one side."""
-        raw = self.raw["audio"][side]["format"]
-        wire_format: ev.AudioFormat = msgspec.convert(raw, ev.AudioFormat)
-        return wire_format
