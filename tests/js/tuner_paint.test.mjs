@@ -167,6 +167,6 @@ test("an hour of turns is drawn with no more strokes than there are pixels", () 
   store.see(store.whole);
   assert.equal(store.chosen.counters.turns, 5625);
   const canvas = draw(store);
-  assert.ok(canvas.rects.length < 8 * WIDTH, String(canvas.rects.length));
+  assert.ok(canvas.rects.length < 10 * WIDTH, String(canvas.rects.length));
   assert.ok(canvas.paths.reduce((sum, { points }) => sum + points.length, 0) < 12 * WIDTH);
 });
