@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rtnb.audio import (
     Samples,
     StreamingResampler,
@@ -67,6 +69,12 @@ class InputDecoder:
             return pcm16_decode(data)
         decode = ulaw_decode if isinstance(self._format, AudioPcmu) else alaw_decode
         return self._resampler(decode(data))
+
+    def flush(self) -> Samples:
+        """What the resampler still holds back; none for PCM."""
+        if self._resampler is None:
+            return np.zeros(0, np.float32)
+        return self._resampler.flush()
 
 
 class OutputEncoder:

@@ -241,6 +241,7 @@ _SETTINGS: Final[dict[str, tuple[Rule, ...]]] = {
 }
 
 _ITEM: Final[dict[str, tuple[Rule, ...]]] = {
+    "id": (_not_empty,),
     "object": (_one_of("realtime.item"),),
     "role": (_one_of(*CONTENT_OF_ROLE),),
     "status": (_one_of("completed", "incomplete", "in_progress"),),

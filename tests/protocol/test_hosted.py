@@ -33,9 +33,13 @@ class Service:
         ]
         self.machine = ServerMachine(model="gpt-realtime", now=NOW, seed=1)
         self.events = []
+        self.calls = {}
         self._serve()
 
     def receive(self, event):
+        item = event.get("item", {})
+        if "call_id" in item:
+            event = {**event, "item": {**item, "call_id": self.calls[item["call_id"]]}}
         self.machine.receive(json.dumps(event), NOW)
         self._serve()
 
@@ -59,6 +63,9 @@ class Service:
         if answer["type"] == CALL:
             arguments = json.loads(answer["arguments"])
             self.machine.call(response_id, answer["name"], arguments, NOW)
+            called = [to_dict(event) for event in self.machine.take_events()]
+            self.events += called
+            self.calls[answer["call_id"]] = called[-1]["item"]["call_id"]
         else:
             text = answer.get("transcript", answer.get("text"))
             for word in text.replace(" ", "\n ").split("\n"):

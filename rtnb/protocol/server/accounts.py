@@ -42,6 +42,7 @@ class Accounts:
         self._context: Weights = ()
         self._used_tokens = 0.0
         self._used_at = outbox.now
+        self._reserved: dict[str, int] = {}
 
     def usage(
         self, read: Weights, *, text: int, audio: int, in_conversation: bool
@@ -96,13 +97,23 @@ class Accounts:
         audio = min(audio, steps - text)
         return Weight("", text, audio, steps - text - audio)
 
-    def spend(self, tokens: int) -> None:
-        """Report the token budget: it refills evenly over a minute."""
+    def reserve(self, response_id: str, tokens: int) -> None:
+        """Set aside what a response reads and may write, until it ends."""
+        self._reserved[response_id] = tokens
+
+    def spend(self, response_id: str, tokens: int) -> None:
+        """Correct what was set aside for a response, and report the token budget.
+
+        The budget refills evenly over a minute; what is set aside for other responses
+        is not left of it.
+        """
         now = self._outbox.now
         refill = (now - self._used_at) * TOKENS_PER_MINUTE / 60
         self._used_tokens = max(0.0, self._used_tokens - refill) + tokens
         self._used_at = now
-        remaining = max(0, TOKENS_PER_MINUTE - math.ceil(self._used_tokens))
+        self._reserved.pop(response_id, None)
+        gone = math.ceil(self._used_tokens) + sum(self._reserved.values())
+        remaining = max(0, TOKENS_PER_MINUTE - gone)
         reset = (TOKENS_PER_MINUTE - remaining) / TOKENS_PER_MINUTE * 60
         limit = ev.RateLimit(
             name="tokens",

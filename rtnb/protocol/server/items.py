@@ -11,9 +11,11 @@ import numpy as np
 from msgspec import UNSET
 
 from rtnb.audio import Samples, pcm16_encode
+from rtnb.errors import AudioFormatError
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import SAMPLE_RATE, InputDecoder
 from rtnb.protocol.images import read_image
+from rtnb.protocol.server.effects import Hear, Listen, Recognise
 from rtnb.protocol.server.outbox import Outbox, refusal
 from rtnb.usage import (
     USER_AUDIO_MARKERS,
@@ -31,10 +33,16 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Entry:
-    """One item of the conversation, its audio (24 kHz) and what it weighs."""
+    """One item of the conversation, its audio (24 kHz) and what it weighs.
+
+    Of a message that a client made of sounds, the contents keep their own, as PCM16 at
+    24 kHz; `audio` is all of them. What is recognised of it is not reported, as only
+    what was said into the input buffer is.
+    """
 
     item: Any
     audio: Samples | None = None
+    reported: bool = True
 
     @property
     def is_user(self) -> bool:
@@ -60,14 +68,14 @@ class Entry:
             return estimate_text_tokens(item.output), 0, 0
         if not isinstance(item, ev.MessageItem):
             return 0, 0, 0
-        text = "".join(map(text_of, item.content))
-        if self.audio is None:
-            return estimate_text_tokens(text), 0, self._image_tokens
-        if item.role == "assistant":
+        if item.role == "assistant" and self.audio is not None:
             spoken = assistant_audio_tokens(self.audio_ms)
-            return estimate_transcript_tokens(text), spoken, 0
-        heard = user_audio_tokens(self.audio_ms)
-        return USER_AUDIO_MARKERS, heard, self._image_tokens
+            return estimate_transcript_tokens(_words(item.content)), spoken, 0
+        if self.audio is None:
+            return estimate_text_tokens(_words(item.content)), 0, self._image_tokens
+        typed = [part for part in item.content if not isinstance(part, ev.InputAudio)]
+        text = USER_AUDIO_MARKERS + estimate_text_tokens(_words(typed))
+        return text, user_audio_tokens(self.audio_ms), self._image_tokens
 
     @cached_property
     def _image_tokens(self) -> int:
@@ -81,6 +89,10 @@ class Entry:
 
 def _detail(part: ev.InputImage) -> str:
     return part.detail if isinstance(part.detail, str) else "auto"
+
+
+def _words(content: Iterable[Any]) -> str:
+    return "".join(map(text_of, content))
 
 
 def text_of(part: Any) -> str:
@@ -107,13 +119,15 @@ class Items:
         self._outbox = outbox
         self._settings = settings
         self._entries: dict[str, Entry] = {}
+        self._deleted: dict[str, Entry] = {}
+        self._aside: dict[str, Entry] = {}
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._entries
 
     def get(self, item_id: str) -> Entry | None:
-        """The entry of an item, if there is such an item."""
-        return self._entries.get(item_id)
+        """The entry of an item, of the conversation or beside it, if there is one."""
+        return self._entries.get(item_id) or self._aside.get(item_id)
 
     def set(self, item_id: str, entry: Entry) -> None:
         """Put an item at the end, or another state of it in its place."""
@@ -155,14 +169,12 @@ class Items:
 
     def current(self, items: Iterable[Any]) -> tuple[Any, ...]:
         """The items as they are now: transcripts may have come since."""
-        return tuple(
-            self._entries[item.id].item if item.id in self._entries else item
-            for item in items
-        )
+        known = ((item, self.get(item.id)) for item in items)
+        return tuple(item if entry is None else entry.item for item, entry in known)
 
     def user_text(self, item_id: str) -> str | None:
         """Text or transcript of a user item; None where there is none (yet)."""
-        entry = self._entries.get(item_id)
+        entry = self.get(item_id)
         if entry is None or not isinstance(entry.item, ev.MessageItem):
             return None
         return " ".join(filter(None, map(text_of, entry.item.content))) or None
@@ -175,7 +187,8 @@ class Items:
         Raises
         ------
         ServerError
-            If there is no such place, or such an item already.
+            If there is no such place, or such an item already, or if it is the output
+            of a call that there is not.
         """
         wanted = event.previous_item_id
         previous = self.last_id
@@ -188,12 +201,7 @@ class Items:
                     param="previous_item_id",
                 )
             previous = None if wanted == "root" else wanted
-        entry = self._made(event.item)
-        self._insert(entry, previous)
-        self.announce(_without_audio(entry.item), previous)
-
-    def _made(self, item: Any) -> Entry:
-        """The item as the conversation keeps it: with an id, a status and its audio."""
+        item: Any = event.item
         item_id = item.id if isinstance(item.id, str) else self._outbox.new_id("item")
         if item_id in self._entries:
             raise refusal(
@@ -201,23 +209,116 @@ class Items:
                 "item_create_duplicate_item_id",
                 param="item.id",
             )
+        if isinstance(item, ev.FunctionCallOutputItem):
+            self._require_call(item.call_id)
+        entry = self._made(item, item_id, "item")
+        self._insert(entry, previous)
+        self.announce(_without_audio(entry.item), previous)
+        self._recognise(entry)
+
+    def _require_call(self, call_id: str) -> None:
+        """Refuse the output of a call that nobody made; the words are the service's."""
+        calls = (entry.item for entry in self._entries.values())
+        if not any(
+            isinstance(call, ev.FunctionCallItem) and call.call_id == call_id
+            for call in calls
+        ):
+            raise refusal(
+                f"Tool call ID '{call_id}' not found in conversation.",
+                "invalid_tool_call_id",
+            )
+
+    def _made(self, item: Any, item_id: str, path: str) -> Entry:
+        """The item as it is kept: with an id, a status and its audio."""
         changes: dict[str, Any] = {"id": item_id, "object": UNSET}
         if isinstance(item, ev.MessageItem | ev.FunctionCallItem):
             changes["status"] = "completed"
         if isinstance(item, ev.FunctionCallItem) and not isinstance(item.call_id, str):
             changes["call_id"] = self._outbox.new_call_id()
-        return Entry(msgspec.structs.replace(item, **changes), self.audio_of(item))
-
-    def audio_of(self, item: Any) -> Samples | None:
-        """The audio in an item's content, at 24 kHz."""
         if not isinstance(item, ev.MessageItem):
-            return None
-        pieces = [
-            InputDecoder(self._settings.format("input"))(part.audio)
-            for part in item.content
-            if isinstance(part, ev.InputAudio) and isinstance(part.audio, bytes)
+            return Entry(msgspec.structs.replace(item, **changes))
+        sounds: list[Samples] = []
+        content = [
+            self._kept(part, sounds, f"{path}.content[{index}].audio")
+            for index, part in enumerate(item.content)
         ]
-        return np.concatenate(pieces) if pieces else None
+        audio = np.concatenate(sounds) if sounds else None
+        made = msgspec.structs.replace(item, **changes, content=content)
+        return Entry(made, audio, reported=False)
+
+    def _kept(self, part: Any, sounds: list[Samples], path: str) -> Any:
+        """A content as it is kept; its sound is noted in `sounds`.
+
+        A user's audio becomes PCM16 at 24 kHz. An assistant's cannot be injected:
+        what it said is kept, how it sounded is not.
+        """
+        if isinstance(part, ev.OutputAudio):
+            return ev.OutputAudio(transcript=part.transcript)
+        if not isinstance(part, ev.InputAudio) or not isinstance(part.audio, bytes):
+            return part
+        decoder = InputDecoder(self._settings.format("input"))
+        try:
+            samples = np.concatenate([decoder(part.audio), decoder.flush()])
+        except AudioFormatError as error:
+            raise refusal(str(error), "invalid_value", param=path) from error
+        sounds.append(samples)
+        return msgspec.structs.replace(part, audio=pcm16_encode(samples))
+
+    def _recognise(self, entry: Entry) -> None:
+        """Have the words of a user's sounds found, where they did not come with it."""
+        item = entry.item
+        if entry.audio is None or self.user_text(item.id) is not None:
+            return
+        self._outbox.want(Listen(item.id), Hear(item.id, entry.audio))
+        self._outbox.want(Recognise(item.id))
+
+    def put_aside(self, item: Any, path: str) -> Entry:
+        """Keep an item beside the conversation, under an id that nobody else has.
+
+        Raises
+        ------
+        ServerError
+            If its audio is no audio; `path` is where the item stands in its event.
+        """
+        entry = self._made(item, self._outbox.new_id("item"), path)
+        self._aside[entry.item.id] = entry
+        self._recognise(entry)
+        return entry
+
+    def forget_aside(self, item_ids: Iterable[str]) -> None:
+        """Forget what was put aside of these."""
+        for item_id in item_ids:
+            self._aside.pop(item_id, None)
+
+    def referred(self, item_id: str, path: str) -> Entry:
+        """The entry of an item that is, or once was, in the conversation.
+
+        Raises
+        ------
+        ServerError
+            If there never was such an item.
+        """
+        entry = self._entries.get(item_id) or self._deleted.get(item_id)
+        if entry is None:
+            raise refusal(
+                f"Error retrieving item: the item with id '{item_id}' does not exist.",
+                "item_retrieve_invalid_item_id",
+                param=path,
+            )
+        return entry
+
+    def hear(self, item_id: str, transcript: str) -> None:
+        """Note what was recognised of an item's audio."""
+        entry = self.get(item_id)
+        if entry is None:
+            return
+        content = [
+            msgspec.structs.replace(part, transcript=transcript)
+            if isinstance(part, ev.InputAudio)
+            else part
+            for part in entry.item.content
+        ]
+        entry.item = msgspec.structs.replace(entry.item, content=content)
 
     def _insert(self, entry: Entry, previous: str | None) -> None:
         items = list(self._entries.items())
@@ -241,14 +342,7 @@ class Items:
             If there is no such item.
         """
         entry = self.find(event.item_id, "retrieve", "retrieving")
-        item = entry.item
-        if entry.audio is not None and item.content:
-            # The wire carries item audio as base64 text; only here is it shown.
-            first = msgspec.structs.replace(
-                item.content[0], audio=pcm16_encode(entry.audio)
-            )
-            item = msgspec.structs.replace(item, content=[first, *item.content[1:]])
-        self._outbox.emit(ev.ConversationItemRetrieved, item=item)
+        self._outbox.emit(ev.ConversationItemRetrieved, item=_with_audio(entry))
 
     def delete(self, event: ev.ConversationItemDelete) -> None:
         """Take an item out.
@@ -259,7 +353,7 @@ class Items:
             If there is no such item.
         """
         self.find(event.item_id, "delete", "deleting")
-        del self._entries[event.item_id]
+        self._deleted[event.item_id] = self._entries.pop(event.item_id)
         self._outbox.emit(ev.ConversationItemDeleted, item_id=event.item_id)
 
     def cut(self, item_id: str, samples: int) -> None:
@@ -269,6 +363,24 @@ class Items:
             entry.audio = entry.audio[:samples]
         content = [ev.OutputAudio(transcript="")]
         entry.item = msgspec.structs.replace(entry.item, content=content)
+
+
+def _with_audio(entry: Entry) -> Any:
+    """The item as it is retrieved; elsewhere its audio is not shown."""
+    item = entry.item
+    if entry.audio is None or any(_sound(part) for part in item.content):
+        return item
+    content = [
+        msgspec.structs.replace(part, audio=pcm16_encode(entry.audio))
+        if isinstance(part, ev.InputAudio | ev.OutputAudio)
+        else part
+        for part in item.content
+    ]
+    return msgspec.structs.replace(item, content=content)
+
+
+def _sound(part: Any) -> bool:
+    return isinstance(getattr(part, "audio", UNSET), bytes)
 
 
 def _without_audio(item: Any) -> Any:

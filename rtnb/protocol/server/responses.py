@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import bisect
 import json
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from rtnb.audio import Samples, pcm16_decode, pcm16_encode
+from rtnb.errors import ServerError
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import SAMPLE_RATE, OutputEncoder
-from rtnb.protocol.server.context import Context, check_model
+from rtnb.protocol.server.context import Context, check_model, facts_of
 from rtnb.protocol.server.effects import Modality, Respond, StopResponding
 from rtnb.protocol.server.items import Entry, Items, text_of
 from rtnb.protocol.server.outbox import Outbox, refusal
@@ -23,6 +26,7 @@ from rtnb.usage import (
     estimate_text_tokens,
     estimate_transcript_tokens,
 )
+from rtnb.usage.tokens import ASSISTANT_AUDIO_TOKEN_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +34,19 @@ if TYPE_CHECKING:
     from rtnb.protocol.server.accounts import Accounts
     from rtnb.protocol.server.context import Weights
     from rtnb.protocol.server.settings import Settings
+
+FailureCause: TypeAlias = Literal[
+    "server_error", "rate_limit_exceeded", "insufficient_quota", "model_not_found"
+]
+"""Why a response failed."""
+
+FAILURES: Final[dict[FailureCause, tuple[str, str | None]]] = {
+    "server_error": ("server_error", None),
+    "rate_limit_exceeded": ("rate_limit_error", "rate_limit_exceeded"),
+    "insufficient_quota": ("insufficient_quota", "insufficient_quota"),
+    "model_not_found": ("invalid_request_error", "model_not_found"),
+}
+"""The error's ``type`` and ``code`` by cause; the codes are documented."""
 
 
 @dataclass(eq=False)
@@ -43,6 +60,8 @@ class Output:
     name: str = ""
     text: str = ""
     audio: list[Samples] = field(default_factory=list)
+    heard: int | None = None
+    phase: str | UnsetType = UNSET
 
     @property
     def is_call(self) -> bool:
@@ -51,12 +70,13 @@ class Output:
 
     @property
     def samples(self) -> int:
-        """How much audio it has."""
-        return sum(map(len, self.audio))
+        """How much audio the conversation has of it."""
+        made = sum(map(len, self.audio))
+        return made if self.heard is None else min(made, self.heard)
 
     def cut(self, samples: int) -> None:
-        """Keep so much of its audio; what comes later is added to that."""
-        self.audio = [np.concatenate(self.audio)[:samples]]
+        """Keep so much of its audio and no words; what comes later is not kept."""
+        self.heard = samples
 
 
 @dataclass(eq=False)
@@ -72,6 +92,7 @@ class Response:
     limit: int | Literal["inf"]
     encoder: OutputEncoder
     input: Weights
+    aside: tuple[str, ...] = ()
     output: list[Any] = field(default_factory=list)
     open: Output | None = None
     text_tokens: int = 0
@@ -86,6 +107,12 @@ class Response:
     def playback_s(self) -> float:
         """How long its audio plays."""
         return self.audio_samples / SAMPLE_RATE
+
+    @property
+    def allowance(self) -> float:
+        """Tokens it may still write or speak; infinite without a limit."""
+        limit = math.inf if self.limit == "inf" else self.limit
+        return limit - self.text_tokens - self.audio_tokens
 
 
 class Responses:
@@ -119,12 +146,21 @@ class Responses:
         self._accounts = accounts
         self._context = Context(settings)
         self._active: dict[str, Response] = {}
+        self._voice: Any = None
         self.conversation_id = outbox.new_id("conv")
         self.on_started: Callable[[], None] = lambda: None
         self.on_completed: Callable[[Response], None] = lambda _: None
 
     def __bool__(self) -> bool:
         return bool(self._active)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether the conversation has assistant audio, finished or not."""
+        return self._items.has_assistant_audio or any(
+            response.in_conversation and response.audio_samples
+            for response in self._active.values()
+        )
 
     def is_active(self, response_id: str) -> bool:
         """Whether the response is still being made."""
@@ -166,19 +202,37 @@ class Responses:
                 "new one.",
                 "conversation_already_has_active_response",
             )
-        reading = self._context.read(
-            self._input(config),
-            instructions=self._instructions(config),
-            tools=self._tools(config),
-            in_conversation=in_conversation,
-        )
-        response = self._new(config, reading.weights, in_conversation=in_conversation)
+        entries, aside = self._input(config)
+        try:
+            reading = self._context.read(
+                entries,
+                instructions=self._instructions(config),
+                tools=self._tools(config),
+                in_conversation=in_conversation,
+            )
+            response = self._new(
+                config, reading.weights, in_conversation=in_conversation
+            )
+        except ServerError:
+            self._items.forget_aside(aside)
+            raise
+        response.aside = aside
         self._active[response.id] = response
-        self.on_started()
+        self._accounts.reserve(response.id, self._most_tokens(response))
+        if in_conversation:
+            self.on_started()
         self._outbox.emit(
             ev.ResponseCreated, response=self._wire(response, "in_progress")
         )
         self._outbox.want(self._wanted(response, reading.entries))
+
+    def _most_tokens(self, response: Response) -> int:
+        """What it reads, and the most that it may write and speak."""
+        facts = facts_of(self._settings.raw["model"])
+        written = facts.window - facts.input
+        if response.limit != "inf":
+            written = int(response.limit)
+        return written + sum(weight.total for weight in response.input)
 
     def _wanted(self, response: Response, entries: list[Entry]) -> Respond:
         """What the engine is asked for."""
@@ -208,15 +262,24 @@ class Responses:
         )
         return tools
 
-    def _input(self, config: ev.ResponseConfig) -> list[Entry]:
+    def _input(self, config: ev.ResponseConfig) -> tuple[list[Entry], tuple[str, ...]]:
+        """What the response reads, and the ids of what of it is put aside for it."""
         if not isinstance(config.input, list):
-            return self._items.entries
-        return [
-            self._items.find(item.id, "retrieve", "retrieving")
-            if isinstance(item, ev.ItemReference)
-            else Entry(item, self._items.audio_of(item))
-            for item in config.input
-        ]
+            return self._items.entries, ()
+        entries: list[Entry] = []
+        aside: list[str] = []
+        try:
+            for index, item in enumerate(config.input):
+                path = f"response.input[{index}]"
+                if isinstance(item, ev.ItemReference):
+                    entries.append(self._items.referred(item.id, f"{path}.id"))
+                    continue
+                entries.append(self._items.put_aside(item, path))
+                aside.append(entries[-1].item.id)
+        except ServerError:
+            self._items.forget_aside(aside)
+            raise
+        return entries, tuple(aside)
 
     def _new(
         self,
@@ -234,6 +297,12 @@ class Responses:
         if isinstance(asked, ev.ResponseAudioOutput):
             wire_format = _given(asked.format, wire_format)
             voice = _given(asked.voice, voice)
+            if in_conversation and voice != self._voice and self.has_spoken:
+                raise refusal(
+                    "Cannot update a conversation's voice if assistant audio is "
+                    "present.",
+                    "cannot_update_voice",
+                )
         modalities = _given(config.output_modalities, raw["output_modalities"])
         return Response(
             id=self._outbox.new_id("resp"),
@@ -264,6 +333,9 @@ class Responses:
         response = self._active.get(response_id)
         if response is None:
             return False
+        text, whole = _fitting(response, text)
+        if not text and not whole:
+            return self._end_at_limit(response)
         output = self._open_message(response)
         output.text += text
         response.text_tokens = _written_tokens(response)
@@ -281,19 +353,24 @@ class Responses:
             delta=text,
             obfuscation=self._outbox.obfuscation(text),
         )
-        return self._within_limit(response)
+        return True if whole else self._end_at_limit(response)
 
     def play(self, response_id: str, samples: Samples) -> bool:
         """More sound; false once the response is over."""
         response = self._active.get(response_id)
         if response is None:
             return False
+        spoken = samples[: _speakable(response)]
+        if not len(spoken) and len(samples):
+            return self._end_at_limit(response)
         output = self._open_message(response)
         # Kept as what the wire can say, so that retrieve and truncate agree with it.
-        output.audio.append(pcm16_decode(pcm16_encode(samples)))
-        response.audio_samples += len(samples)
-        self._audio_delta(response, output, response.encoder(samples))
-        return self._within_limit(response)
+        output.audio.append(pcm16_decode(pcm16_encode(spoken)))
+        response.audio_samples += len(spoken)
+        if response.in_conversation:
+            self._voice = response.voice
+        self._audio_delta(response, output, response.encoder(spoken))
+        return len(spoken) == len(samples) or self._end_at_limit(response)
 
     def call(self, response_id: str, name: str, arguments: dict[str, Any]) -> bool:
         """A function call, its arguments streamed; false once the response is over."""
@@ -302,7 +379,8 @@ class Responses:
             return False
         self._close_output(response, "completed")
         output = self._open(response, call_id=self._outbox.new_call_id(), name=name)
-        text = json.dumps(arguments, ensure_ascii=False)
+        whole_text = json.dumps(arguments, ensure_ascii=False)
+        text, whole = _fitting(response, whole_text)
         for start in range(0, len(text), 8):
             delta = text[start : start + 8]
             self._outbox.emit(
@@ -316,8 +394,19 @@ class Responses:
             )
         output.text = text
         response.text_tokens = _written_tokens(response)
+        if not whole:
+            return self._end_at_limit(response)
         self._close_output(response, "completed")
-        return self._within_limit(response)
+        if self._calls_in_parallel(response):
+            return True
+        self._end(response, "completed")
+        self._outbox.want(StopResponding(response.id))
+        return False
+
+    def _calls_in_parallel(self, response: Response) -> bool:
+        default = self._settings.raw.get("parallel_tool_calls")
+        wanted = _given(response.config.parallel_tool_calls, default)
+        return wanted is not False
 
     def _audio_delta(self, response: Response, output: Output, data: bytes) -> None:
         if data:
@@ -338,18 +427,19 @@ class Responses:
         if response is not None:
             self._end(response, "completed")
 
-    def fail(self, response_id: str, message: str) -> None:
+    def fail(
+        self, response_id: str, message: str, cause: FailureCause = "server_error"
+    ) -> None:
         """The engine failed: the response ends ``failed``, as upstream faults do."""
         response = self._active.get(response_id)
         if response is not None:
-            error = ev.StatusError(type="server_error", code=None, message=message)
+            kind, code = FAILURES[cause]
+            error = ev.StatusError(type=kind, code=code, message=message)
             details = ev.StatusDetails(type="failed", error=error)
             self._end(response, "failed", details=details)
 
-    def _within_limit(self, response: Response) -> bool:
-        produced = response.text_tokens + response.audio_tokens
-        if response.limit == "inf" or produced <= response.limit:
-            return True
+    def _end_at_limit(self, response: Response) -> bool:
+        """End a response that would write or speak more than it may; false."""
         details = ev.StatusDetails(type="incomplete", reason="max_output_tokens")
         self._end(response, "incomplete", details=details)
         self._outbox.want(StopResponding(response.id))
@@ -363,14 +453,15 @@ class Responses:
         details: ev.StatusDetails | None = None,
     ) -> None:
         closing = "completed" if status == "completed" else "incomplete"
-        self._close_output(response, closing)
+        self._close_output(response, closing, last=True)
         del self._active[response.id]
+        self._items.forget_aside(response.aside)
         usage = Usage() if status == "failed" else self._usage(response)
         self._outbox.emit(
             ev.ResponseDone,
             response=self._wire(response, status, details=details, usage=usage),
         )
-        self._accounts.spend(usage.total_tokens)
+        self._accounts.spend(response.id, usage.total_tokens)
         if response.in_conversation and status == "completed":
             self.on_completed(response)
 
@@ -455,10 +546,14 @@ class Responses:
             )
         return output
 
-    def _close_output(self, response: Response, status: str) -> None:
+    def _close_output(
+        self, response: Response, status: str, *, last: bool = False
+    ) -> None:
         output = response.open
         if output is None:
             return
+        if facts_of(self._settings.raw["model"]).reasons:
+            output.phase = "final_answer" if last else "commentary"
         where = {
             "response_id": response.id,
             "item_id": output.item_id,
@@ -504,6 +599,8 @@ class Responses:
         if response.in_conversation and output.item_id in self._items:
             audio = np.concatenate(output.audio) if output.audio else None
             self._items.set(output.item_id, Entry(item, audio))
+            if output.heard is not None:
+                self._items.cut(output.item_id, output.samples)
             self._outbox.emit(
                 ev.ConversationItemDone,
                 previous_item_id=output.previous_item_id,
@@ -534,14 +631,44 @@ def _output_item(response: Response, output: Output, status: str) -> Any:
             else ev.OutputAudio(transcript=output.text)
         ]
     return ev.MessageItem(
-        id=output.item_id, status=status, role="assistant", content=content
+        id=output.item_id,
+        status=status,
+        role="assistant",
+        content=content,
+        phase=output.phase,
     )
 
 
-def _written_tokens(response: Response) -> int:
+def _fitting(response: Response, text: str) -> tuple[str, bool]:
+    """So much of a text as the response may still write, and whether that is all."""
+    if response.limit == "inf" or _fits(response, text):
+        return text, True
+    ends = range(1, len(text) + 1)
+    fitting = bisect.bisect(ends, 0, key=lambda end: not _fits(response, text[:end]))
+    return text[:fitting], False
+
+
+def _fits(response: Response, text: str) -> bool:
+    more = _written_tokens(response, text) - response.text_tokens
+    return more <= response.allowance
+
+
+def _speakable(response: Response) -> int | None:
+    """Samples that the response may still speak; None without a limit."""
+    if response.limit == "inf":
+        return None
+    tokens = response.audio_tokens + max(0, int(response.allowance))
+    most = tokens * ASSISTANT_AUDIO_TOKEN_MS * SAMPLE_RATE // 1000
+    return max(0, most - response.audio_samples)
+
+
+def _written_tokens(response: Response, more: str = "") -> int:
+    """Tokens of all that was written, and of `more` that would go on with it."""
     texts = [_text_of_item(item) for item in response.output]
     if response.open is not None:
-        texts.append(response.open.name + response.open.text)
+        texts.append(response.open.name + response.open.text + more)
+    else:
+        texts.append(more)
     spoken = response.modality == "audio"
     estimate = estimate_transcript_tokens if spoken else estimate_text_tokens
     return sum(map(estimate, texts))
