@@ -154,6 +154,17 @@ def test_a_voice_that_fails_ends_the_response_in_words(session):
             turn.wait(timeout=PATIENCE_S)
 
 
+def test_cancelling_an_answer_silences_its_voice(session):
+    tried = Response(bytes(4800), media_type="audio/pcm")
+    model = Model(replies=[tried, Stalled(bytes(24_001))], size=4096)
+    with served(model) as url, session(tts=url) as one:
+        turn = one.say("Hello.")
+        assert model.begun.wait(PATIENCE_S)
+        one.cancel()
+        assert model.gone.wait(PATIENCE_S), "the voice speaks on for nobody"
+        assert turn.wait(timeout=PATIENCE_S).status == "cancelled"
+
+
 def test_the_gateway_serves_speech_of_another_voice(tmp_path):
     pcm = bytes(range(200)) * 48
     model = Model(replies=[Response(bytes(4800)), pcm], media_type="audio/pcm")
@@ -213,10 +224,12 @@ def test_serve_says_what_answered_and_keeps_the_key_to_itself(tmp_path, monkeypa
     with served(model) as url, log.open("w") as stderr:
         arguments = ("--chat", url, "--chat-key-env", "MY_KEY")
         running = start_gateway(*arguments, stderr=stderr)
-        with rtnb.connect(url=running.url, api_key=running.token) as one:
-            one.configure(output_modalities="text")
-            assert one.say("Hello.").wait(timeout=PATIENCE_S).text == "Hi."
-        stop_gateway(running)
+        try:
+            with rtnb.connect(url=running.url, api_key=running.token) as one:
+                one.configure(output_modalities="text")
+                assert one.say("Hello.").wait(timeout=PATIENCE_S).text == "Hi."
+        finally:
+            stop_gateway(running)
     assert f"rtnb: the chat model: tiny, at {url}, with the key in MY_KEY" in (
         log.read_text()
     )
