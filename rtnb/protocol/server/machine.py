@@ -109,7 +109,7 @@ class ServerMachine(ListeningMachine):
     def _change_settings(self, patch: dict[str, Any]) -> None:
         self._settings.update(
             patch,
-            has_spoken=self._items.has_assistant_audio,
+            has_spoken=self._responses.has_spoken,
             responding=bool(self._responses),
         )
 
@@ -236,10 +236,24 @@ class ServerMachine(ListeningMachine):
         self._outbox.now = now
         self._responses.finish(response_id)
 
-    def fail(self, response_id: str, message: str, now: float) -> None:
-        """The engine failed: the response ends ``failed``, as upstream faults do."""
+    def fail(
+        self, response_id: str, message: str, now: float, *, code: str | None = None
+    ) -> None:
+        """The engine failed: the response ends ``failed``, as upstream faults do.
+
+        Parameters
+        ----------
+        response_id : str
+            Of the response.
+        message : str
+            What went wrong.
+        now : float
+            Time, seconds since the epoch.
+        code : str, optional
+            One of `FAILURES`, where it is known.
+        """
         self._outbox.now = now
-        self._responses.fail(response_id, message)
+        self._responses.fail(response_id, message, code)
 
     # -- what turn detection asks for ------------------------------------------------
 

@@ -6,7 +6,7 @@ import bisect
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -35,18 +35,14 @@ if TYPE_CHECKING:
     from rtnb.protocol.server.context import Weights
     from rtnb.protocol.server.settings import Settings
 
-FailureCause: TypeAlias = Literal[
-    "server_error", "rate_limit_exceeded", "insufficient_quota", "model_not_found"
-]
-"""Why a response failed."""
-
-FAILURES: Final[dict[FailureCause, tuple[str, str | None]]] = {
-    "server_error": ("server_error", None),
-    "rate_limit_exceeded": ("rate_limit_error", "rate_limit_exceeded"),
-    "insufficient_quota": ("insufficient_quota", "insufficient_quota"),
-    "model_not_found": ("invalid_request_error", "model_not_found"),
+FAILURES: Final = {
+    None: "server_error",
+    "rate_limit_exceeded": "rate_limit_error",
+    "insufficient_quota": "insufficient_quota",
+    "model_not_found": "invalid_request_error",
 }
-"""The error's ``type`` and ``code`` by cause; the codes are documented."""
+"""Why a response fails: the ``type`` of the error by its ``code``. The codes are
+documented; of the types it is known that they vary."""
 
 
 @dataclass(eq=False)
@@ -175,11 +171,11 @@ class Responses:
         return None
 
     def being_written(self, item_id: str) -> Output | None:
-        """The output item of that name, while it is written."""
-        for response in self._active.values():
-            if response.open is not None and response.open.item_id == item_id:
-                return response.open
-        return None
+        """The item of the conversation of that name, while it is written."""
+        if item_id not in self._items:
+            return None
+        outputs = (response.open for response in self._active.values())
+        return next((one for one in outputs if one and one.item_id == item_id), None)
 
     # -- asked for -------------------------------------------------------------------
 
@@ -427,13 +423,11 @@ class Responses:
         if response is not None:
             self._end(response, "completed")
 
-    def fail(
-        self, response_id: str, message: str, cause: FailureCause = "server_error"
-    ) -> None:
+    def fail(self, response_id: str, message: str, code: str | None = None) -> None:
         """The engine failed: the response ends ``failed``, as upstream faults do."""
         response = self._active.get(response_id)
         if response is not None:
-            kind, code = FAILURES[cause]
+            kind = FAILURES.get(code, "server_error")
             error = ev.StatusError(type=kind, code=code, message=message)
             details = ev.StatusDetails(type="failed", error=error)
             self._end(response, "failed", details=details)

@@ -9,7 +9,7 @@ import msgspec
 from rtnb.protocol import events as ev
 from rtnb.protocol.client import merged
 from rtnb.protocol.formats import SAMPLE_RATE
-from rtnb.protocol.server.context import check_model
+from rtnb.protocol.server.context import check_model, facts_of
 from rtnb.protocol.server.outbox import refusal
 from rtnb.protocol.validation import validate_session
 from rtnb.vad import (
@@ -76,6 +76,8 @@ def default_session(model: str, session_id: str, now: float) -> dict[str, Any]:
         },
         "include": None,
     }
+    if facts_of(model).reasons:
+        session |= {"reasoning": {"effort": "low"}, "parallel_tool_calls": True}
     return session
 
 
