@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rtnb.panel import Panel
     from rtnb.recording import Recording
     from rtnb.session import Session, Turn, connect
+    from rtnb.tools import tool
     from rtnb.vad import SemanticVad, ServerVad
     from rtnb.widgets import AudioPort, LiveTimeline, VadTuner
 
@@ -34,6 +35,7 @@ __all__ = [  # noqa: RUF022 - as a dictionary sorts
     "SemanticVad",
     "ServerVad",
     "Session",
+    "tool",
     "Turn",
     "vad",
     "VadTuner",
@@ -51,6 +53,7 @@ _HOMES = {
     "Turn": "rtnb.session",
     "VadTuner": "rtnb.widgets",
     "connect": "rtnb.session",
+    "tool": "rtnb.tools",
 }
 """Where a name is loaded from when it is first used; the others are modules."""
 

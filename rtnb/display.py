@@ -17,11 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rtnb.markup import plain, safe
+from rtnb.notebook import show_questions_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rtnb.audio import Clip
+    from rtnb.protocol.images import Image
+    from rtnb.session.approval import Approvals
     from rtnb.session.session import Session
     from rtnb.session.turn import Latency, Segment, ToolCall, Turn
     from rtnb.usage import Cost, Usage
@@ -37,6 +40,9 @@ FOLLOW_LIMIT_S: Final = 600.0
 PLAYER_LIMIT_S: Final = 60.0
 """Longest clip that gets a player: a minute adds 3.8 MB to the notebook."""
 
+THUMBNAIL_SIDE: Final = 240
+"""Pixels of a shown image in a notebook: the model was shown it whole."""
+
 TURN: Final = ("rtnb.session", "Turn")
 SESSION: Final = ("rtnb.session", "Session")
 """Module and name of what shows itself, so that neither need be loaded before."""
@@ -47,6 +53,8 @@ FITTING_MS: Final = 40.0
 STYLE: Final = """<style>
 .rtnb-turn, .rtnb-session { color: inherit; max-width: 52rem; line-height: 1.45; }
 .rtnb-turn img { display: block; width: 100%; height: auto; background: none; }
+.rtnb-turn img.rtnb-shown { display: inline-block; width: auto; max-width: 100%;
+  margin: 0 0.4rem 0.2rem 0; vertical-align: top; }
 .rtnb-turn dl { display: grid; grid-template-columns: max-content 1fr; margin: 0;
   gap: 0.2rem 1rem; }
 .rtnb-turn dt { font-weight: 600; text-align: left; width: auto; opacity: 0.75; }
@@ -146,7 +154,7 @@ def _turn_html(turn: Turn, picture: bytes | None, *, players: bool) -> str:
     rows = [
         (name, value + (_player(sounds[sound]) if players and sound in sounds else ""))
         for name, value, sound in (
-            ("You", _said(_you(turn)), "You"),
+            ("You", _shown(turn.images) + _said(_you(turn)), "You"),
             ("Answer", heard_html(turn), "Answer"),
         )
         if value or sound in sounds
@@ -154,7 +162,7 @@ def _turn_html(turn: Turn, picture: bytes | None, *, players: bool) -> str:
     rows += [
         (name.capitalize(), safe(value))
         for name, value in _facts(turn).items()
-        if name not in ("you", "answer")
+        if name not in ("image", "you", "answer")
     ]
     if turn.notes:
         items = "".join(f"<li>{safe(note)}</li>" for note in turn.notes)
@@ -182,6 +190,7 @@ def _heading(turn: Turn) -> str:
 def _facts(turn: Turn) -> dict[str, str]:
     """What there is to say about a turn, name by name, in plain text."""
     facts = {
+        "image": ", ".join(f"{one.width} x {one.height}" for one in turn.images),
         "you": plain(_you(turn)),
         "answer": plain(turn.text),
         "called": plain(", ".join(map(_call, turn.tool_calls))),
@@ -211,6 +220,15 @@ def _waits(latency: Latency) -> str:
     from rtnb.plots.turns import latencies
 
     return ", ".join(f"{name} {ms:.0f} ms" for name, ms in latencies(latency).items())
+
+
+def _shown(images: Iterable[Image]) -> str:
+    """Images that were shown, small."""
+    return "".join(
+        f'<img class="rtnb-shown" alt="Image, {one.width} x {one.height} pixels" '
+        f'src="{_data_uri("image/png", one.thumbnail(THUMBNAIL_SIDE))}">'
+        for one in images
+    )
 
 
 def _you(turn: Turn) -> str:
@@ -437,6 +455,16 @@ def register(ipython: Any) -> None:
     if getattr(ipython, "kernel", None) is not None:
         show = functools.partial(_show, ipython.display_pub)
         formatter.ipython_display_formatter.for_type_by_name(*TURN, show)
+        show_questions_by(_show_approvals)
+
+
+def _show_approvals(approvals: Approvals) -> None:
+    """Ask in the running cell whether what the model wants may be called."""
+    from IPython.display import display
+
+    from rtnb.widgets.approvals import PassingApprovalBox
+
+    display(PassingApprovalBox(approvals))  # type: ignore[no-untyped-call]
 
 
 def _show(publisher: Any, turn: Turn) -> None:

@@ -24,6 +24,7 @@ from rtnb.errors import RtnbError
 from rtnb.protocol.rules import VOICES
 from rtnb.vad import SERVER_VAD_DEFAULTS, ServerVad
 from rtnb.widgets import AudioPort, Calibrator, LiveTimeline
+from rtnb.widgets.approvals import ApprovalBox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -99,6 +100,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     transcript, meters, settings_table, message : ipywidgets.HTML
         What was said, what it cost, what was asked for and what is in force, and the
         sentence that says what to do about trouble.
+    approvals : ApprovalBox
+        Calls of functions that wait to be allowed.
 
     Notes
     -----
@@ -123,6 +126,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             target=self._work, name="rtnb-panel", daemon=True
         )
         self._unsubscribe = session.on("*", lambda _: self._wake.set())
+        self._unwatch = session.approvals.watch(self._wake.set)
         self._paint()
         self._worker.start()
 
@@ -221,6 +225,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.meters = widgets.HTML()
         self.settings_table = widgets.HTML()
         self.message = widgets.HTML()
+        self.approvals = ApprovalBox(self.session.approvals)
 
     def _layout(self) -> list[widgets.Widget]:
         row = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 14px"}
@@ -264,6 +269,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             widgets.HTML(STYLE, layout={"display": "none"}),
             self.port,
             self.message,
+            self.approvals,
             listening,
             self.timeline,
             reading,
@@ -391,6 +397,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _paint(self, *, trouble: str | None = None, configured: bool = False) -> None:
         turns = list(self.session.turns)
+        self.approvals.refresh()
         _show(self.transcript, transcript_html(turns[-TURNS_SHOWN:]))
         _show(self.meters, meters_html(self.session))
         _show(self.settings_table, settings_html(self.session.settings_table()))
@@ -417,6 +424,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._ended.set()
         self._wake.set()
         self._unsubscribe()
+        self._unwatch()
         self._worker.join(timeout=5)
         super().close()
 

@@ -70,6 +70,7 @@ class Turn:
     input_audio: Clip | None = None
     segments: tuple = ()
     tool_calls: tuple = ()
+    images: tuple = ()
     status: str = "done"
     error: Exception | None = None
 
@@ -545,6 +546,7 @@ class Turn:
     input_audio: object = None
     segments: tuple = ()
     tool_calls: tuple = ()
+    images: tuple = ()
     status: str = "answering"
     done: bool = False
     error: object = None

@@ -24,6 +24,7 @@ NAMES: Final = frozenset(
         "examples",
         "heard",
         "heard_seconds",
+        "image",
         "instructions",
         "previous",
         "result",

@@ -50,6 +50,7 @@ of the groups of the rule's own patterns:
 ``{heard_seconds}``   length of the user's audio, such as ``2.9``
 ``{why}``             why there are no words
 ``{time}`` ``{date}`` ``{day}``   ``2:30 PM``, ``20 November 2026``, ``Friday``
+``{image}``           size and main colour of the images that the user or a function shows
 ``{sum}``             a sum in the user's words and what it makes
 ``{previous}``        what was answered last
 ``{earlier}``         what the user said before
@@ -61,7 +62,7 @@ of the groups of the rule's own patterns:
 
 *A rule applies when its situation is there, its pattern fits, everything it names has a
 value, and everything it calls may be called.* So one with ``{sum}`` applies only to
-sums, one with ``{heard_seconds}`` only to speech, and one that calls a function only
+sums, one with ``{image}`` only to images, one with ``{heard_seconds}`` only to speech, and one that calls a function only
 where the session has it and ``tool_choice`` allows it. ``call = "{tool}"`` calls every
 function that the words name. When nothing applies the answer is silence.
 
@@ -86,6 +87,7 @@ from rtnb.errors import ConfigError
 from rtnb.gateway.arithmetic import find_sum
 from rtnb.gateway.responder import Pause, ToolCall
 from rtnb.gateway.rules import Call, Rule, RuleReader, Say
+from rtnb.gateway.sight import seen, shows_image
 from rtnb.gateway.tool_guess import fit, guess_arguments, named_tools, schema_of
 from rtnb.protocol.events import (
     FunctionCallItem,
@@ -376,6 +378,7 @@ def _situations(
         "time": f"{now.hour % 12 or 12}:{now:%M} {'AM' if now.hour < 12 else 'PM'}",  # noqa: PLR2004
         "date": f"{now.day} {now:%B %Y}",
         "day": f"{now:%A}",
+        "image": seen(request.items),
         "sum": found.sentence if found else None,
         "previous": _last_words(request.items, "assistant", 1),
         "earlier": _last_words(request.items, "user", 2),
@@ -384,6 +387,7 @@ def _situations(
         "examples": _listed([f'"{example}"' for example in examples]),
     }
     if results := _results(request.items):
+        values["image"] = seen(request.items[-1:])
         for tool, output in results:
             told = {"tool": tool, "result": _spoken_result(output)}
             yield _Facts("tool_result", tool, {**values, **told}, choice)
@@ -444,6 +448,8 @@ def _results(items: Sequence[object]) -> list[tuple[str, str]]:
     names: dict[str, str] = {}
     for item in items:
         match item:
+            case MessageItem() if since and shows_image(item):
+                continue  # what a function shows
             case MessageItem():
                 since = []
             case FunctionCallItem(name=name, call_id=str(call_id)):

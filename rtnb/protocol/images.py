@@ -104,6 +104,25 @@ class Image:
         red, green, blue = pixels[steps == most].mean(axis=0).round().astype(int)
         return int(red), int(green), int(blue)
 
+    def thumbnail(self, side: int) -> bytes:
+        """A PNG file of it with at most so many pixels a side.
+
+        Parameters
+        ----------
+        side : int
+            Pixels.
+
+        Raises
+        ------
+        ImageFormatError
+            If the file ends before its pixels do.
+        """
+        import PIL.Image
+
+        file = io.BytesIO()
+        PIL.Image.fromarray(_thumbnail(self.data, side)).save(file, format="PNG")
+        return file.getvalue()
+
 
 def read_image(uri: str) -> Image:
     """The image in a data URI; only its head is read.
@@ -157,13 +176,13 @@ def read_image(uri: str) -> Image:
     return Image(data, width, height, str(opened.format))
 
 
-def _thumbnail(data: bytes) -> NDArray[np.uint8]:
+def _thumbnail(data: bytes, side: int = 64) -> NDArray[np.uint8]:
     import numpy as np
     import PIL.Image
 
     try:
         with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            opened.thumbnail((64, 64))
+            opened.thumbnail((side, side))
             return np.asarray(opened.convert("RGB"))
     except (OSError, SyntaxError) as error:
         raise ImageFormatError(f"the image cannot be unpacked: {error}") from error

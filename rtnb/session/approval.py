@@ -1,7 +1,7 @@
 """Calls that a person must allow, and who shows the question.
 
-A question is shown by whoever watches: a panel does. Where nobody does, the notebook's
-display is asked, see `show_questions_by`; where there is no notebook either, the answer is
+A question is shown by whoever watches: a panel does. Where nobody does, the notebook
+is asked, see `rtnb.notebook`; where there is no notebook either, the answer is
 no, with a sentence that names the way out.
 """
 
@@ -13,6 +13,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from rtnb.notebook import questions_are_shown_by
 from rtnb.portal import settled
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Approvals:
         str or None
             None: it is allowed. Else why it is not, for the model.
         """
-        if not self._watchers and _show_questions is None:
+        if not self._watchers and questions_are_shown_by() is None:
             return NOBODY_THERE
         question = Approval(name, arguments)
         self._waiting = (*self._waiting, question)
@@ -151,26 +152,11 @@ class Approvals:
             self._tell()
 
     async def _show(self) -> None:
-        if not self._watchers and _show_questions is not None:
-            await asyncio.to_thread(_show_questions, self)
+        show = questions_are_shown_by()
+        if not self._watchers and show is not None:
+            await asyncio.to_thread(show, self)
         self._tell()
 
     def _tell(self) -> None:
         for changed in self._watchers:
             changed()
-
-
-_show_questions: Callable[[Approvals], object] | None = None
-
-
-def show_questions_by(show: Callable[[Approvals], object] | None) -> None:
-    """Have questions that nobody watches shown.
-
-    Parameters
-    ----------
-    show : callable or None
-        Takes the approvals, shows those that wait and watches them from then on. None:
-        there is nowhere to show them.
-    """
-    global _show_questions  # noqa: PLW0603 - a process has one notebook
-    _show_questions = show

@@ -852,7 +852,8 @@ class TurnBook:
         """Whether audio or a transcript of what was said is still to come."""
         if state.error is not None:
             return False
-        spoken = [self._machine.items[each] for each in state.spans]
+        known = self._machine.items
+        spoken = [known[each] for each in state.spans if each in known]
         untold = any(
             not (content.transcribed or content.failed)
             for item in spoken
