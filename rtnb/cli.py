@@ -10,6 +10,7 @@ understood, 130 after Ctrl-C and 141 where whoever reads the output has gone.
 from __future__ import annotations
 
 import argparse
+import getpass
 import io
 import json
 import os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from rtnb.gateway.adapters.settings import Models
+    from rtnb.gateway.upstream import Upstream
 
     _Number = TypeVar("_Number", int, float)
 
@@ -34,6 +36,9 @@ INTERRUPTED = 130
 
 PIPE_CLOSED = 141
 """Exit code where standard output was closed early: 128 + SIGPIPE."""
+
+OWN_ANSWERS = frozenset({"script", "responder", "chat", "stt", "tts", "config"})
+"""Flags of ``rtnb serve``, or how they begin, that say what answers on this machine."""
 
 VAD_FORMATS = ("table", "csv", "json", "audacity", "rttm", "textgrid", "vtt")
 """What ``rtnb vad`` writes; `rtnb.vad.command` knows how."""
@@ -147,6 +152,7 @@ def _add_serve(commands: _Commands) -> None:
         help="a Python function that answers",
     )
     _add_models(serve)
+    _add_upstream(serve)
     serve.add_argument(
         "--tls",
         action="store_true",
@@ -188,6 +194,30 @@ def _add_models(serve: argparse.ArgumentParser) -> None:
     config.add_argument("--config", metavar="FILE", help="another file than rtnb.toml")
     config.add_argument(
         "--no-config", action="store_true", help="do not look for rtnb.toml"
+    )
+
+
+def _add_upstream(serve: argparse.ArgumentParser) -> None:
+    upstream = serve.add_argument_group(
+        "a provider that answers instead",
+        "Sessions are relayed to it, and pages get a microphone and a speaker. Its key "
+        "is read from the first line of standard input, or from the environment.",
+    )
+    upstream.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="its Realtime WebSocket, such as wss://api.openai.com/v1/realtime",
+    )
+    upstream.add_argument(
+        "--upstream-key-env",
+        metavar="NAME",
+        help="environment variable that holds its key",
+    )
+    upstream.add_argument(
+        "--upstream-key-header",
+        choices=("authorization", "api-key"),
+        default="authorization",
+        help="where it wants the key; Azure: api-key (default: %(default)s)",
     )
 
 
@@ -309,7 +339,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         certificate = tls.given(arguments.tls_cert, arguments.tls_key)
     elif arguments.tls:
         certificate = tls.own(arguments.host)
-    models = _models(arguments)
+    upstream = _upstream(arguments)
+    models = None if upstream else _models(arguments)
     return app.serve(
         host=arguments.host,
         port=arguments.port,
@@ -317,9 +348,41 @@ def _serve(arguments: argparse.Namespace) -> int:
         script=arguments.script,
         responder=arguments.responder,
         models=models,
+        upstream=upstream,
         certificate=certificate,
         die_with_parent=arguments.die_with_parent,
     )
+
+
+def _upstream(arguments: argparse.Namespace) -> Upstream | None:
+    """The provider of a relay, and its key; never of an argument, which others see."""
+    from rtnb.gateway.upstream import Upstream
+
+    url, variable = arguments.upstream, arguments.upstream_key_env
+    if url is None:
+        if variable is not None:
+            raise ConfigError(
+                "--upstream-key-env is whose key? give --upstream URL too"
+            )
+        return None
+    for name, value in vars(arguments).items():
+        if value is not None and name.partition("_")[0] in OWN_ANSWERS:
+            flag = name.replace("_", "-")
+            raise ConfigError(f"with --upstream a provider answers: leave --{flag} out")
+    header = arguments.upstream_key_header
+    upstream = Upstream(url, key_header=header)
+    return Upstream(url, _upstream_key(upstream.host, variable), header)
+
+
+def _upstream_key(host: str, variable: str | None) -> str:
+    if variable is not None:
+        key = os.environ.get(variable, "").strip()
+        if not key:
+            raise ConfigError(f"the environment variable {variable} holds no key")
+        return key
+    if sys.stdin.isatty():
+        return getpass.getpass(f"key for {host} (Enter if it wants none): ").strip()
+    return sys.stdin.readline().strip()
 
 
 def _models(arguments: argparse.Namespace) -> Models:

@@ -136,8 +136,50 @@ def start_gateway(
     return gateway
 
 
-def launch(command: Sequence[str], *, timeout: float) -> LocalGateway:
-    """Run a command and wait until it says that it is a gateway, see `start_gateway`."""
+def start_relay(
+    url: str,
+    *,
+    key: str = "",
+    key_header: str = "authorization",
+    timeout: float = START_SECONDS,
+) -> LocalGateway:
+    """Start a gateway behind which a provider answers.
+
+    Parameters
+    ----------
+    url : str
+        Of the provider's WebSocket: ``wss://``, or ``ws://`` on this machine.
+    key : str
+        Its key. It is handed over on the gateway's standard input, so that it is
+        neither on a command line nor in an environment, where others could read it.
+    key_header : "authorization" or "api-key"
+        The header in which the provider wants it.
+    timeout : float
+        Seconds that the start may take.
+
+    Returns
+    -------
+    LocalGateway
+        Close it when it is no longer needed; it is closed at exit.
+
+    Raises
+    ------
+    EngineError
+        If it does not get ready: with the end of its log.
+    """
+    arguments = ["-m", "rtnb", "serve", "--die-with-parent", "--port", "0"]
+    arguments += ["--upstream", url, "--upstream-key-header", key_header]
+    command = [sys.executable, *arguments]
+    gateway = launch(command, timeout=timeout, tell=f"{key}\n")
+    _started.add(gateway)
+    return gateway
+
+
+def launch(command: Sequence[str], *, timeout: float, tell: str = "") -> LocalGateway:
+    """Run a command, tell it something, and wait until it says that it is a gateway.
+
+    See `start_gateway`; what it is told goes to its standard input.
+    """
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -154,6 +196,7 @@ def launch(command: Sequence[str], *, timeout: float) -> LocalGateway:
     for reader in readers:
         reader.name, reader.daemon = "rtnb.local", True
         reader.start()
+    _tell(process, tell)
     try:
         ready = msgspec.json.decode(first.get(timeout=timeout), type=_Ready)
     except (queue.Empty, msgspec.DecodeError) as error:
@@ -168,6 +211,14 @@ def launch(command: Sequence[str], *, timeout: float) -> LocalGateway:
         raise
     log.info("gateway.started", extra={"rtnb.url": ready.url})
     return LocalGateway(ready.url, ready.http, ready.token, process, tail)
+
+
+def _tell(process: subprocess.Popen[bytes], words: str) -> None:
+    """Write to the process; one that has ended already is told nothing."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(words.encode())
+        process.stdin.flush()
 
 
 def _read_output(

@@ -184,7 +184,7 @@ class WebSocketTransport(Transport):
         return cls(connection, ping_seconds=ping_seconds, pong_seconds=pong_seconds)
 
     @override
-    async def send(self, message: str) -> None:
+    async def send(self, message: str | bytes) -> None:
         try:
             await self._connection.send(message)
         except ConnectionClosed as error:

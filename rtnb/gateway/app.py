@@ -36,8 +36,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from typing_extensions import override
 
 from rtnb.audio import EXAMPLES, transcript_of
+from rtnb.clock import SystemClock
+from rtnb.errors import ConnectError
 from rtnb.gateway.adapters.settings import Models
 from rtnb.gateway.client_secrets import ClientSecrets
+from rtnb.gateway.control import Control
 from rtnb.gateway.conversation import Conversation, Engine
 from rtnb.gateway.cors import Cors
 from rtnb.gateway.hearing import Hearing
@@ -46,22 +49,25 @@ from rtnb.gateway.models import DEFAULT_MODEL
 from rtnb.gateway.parts import close
 from rtnb.gateway.recogniser import Recogniser
 from rtnb.gateway.refusals import HANDLERS, not_found, refusal
+from rtnb.gateway.relay import RelayedConversation
 from rtnb.gateway.responder import load
 from rtnb.gateway.rest import Keys, Rest
 from rtnb.gateway.script import Script
 from rtnb.gateway.tap import Tap
+from rtnb.gateway.upstream import Upstream
 from rtnb.gateway.voice import Voice
 from rtnb.protocol import tap
 from rtnb.protocol.codec import encode
 from rtnb.protocol.server import ServerMachine, TranscriptionMachine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from starlette.requests import Request as HttpRequest
     from starlette.responses import Response
 
     from rtnb.gateway.adapters.settings import SttSettings, TtsSettings
+    from rtnb.gateway.dialogue import Dialogue
     from rtnb.gateway.parts import SpeechToText, TextToSpeech
     from rtnb.gateway.responder import Responder
     from rtnb.gateway.tls import Certificate
@@ -73,9 +79,6 @@ TICKET_SECONDS = 60.0
 
 LARGEST_FRAME = 64 * 2**20
 """Bytes; above the 15 MiB that one append may hold, so that the refusal has words."""
-
-OUTBOX_EVENTS = 20_000
-"""Events that may wait for a slow client before its connection is closed."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - only when the user says so
@@ -105,8 +108,8 @@ class Gateway:
 
     Parameters
     ----------
-    engine : Engine
-        What answers.
+    answers : Engine or Upstream
+        What answers: on this machine, or a provider.
     token : str
         What a client must show.
     host : str
@@ -114,16 +117,23 @@ class Gateway:
         is every address, any numeric ``Host`` is known; names could be rebound.
     """
 
-    def __init__(self, engine: Engine, *, token: str, host: str = "127.0.0.1") -> None:
-        self._engine = engine
+    def __init__(
+        self, answers: Engine | Upstream, *, token: str, host: str = "127.0.0.1"
+    ) -> None:
+        self._answers = answers
+        self._clock = answers.clock if isinstance(answers, Engine) else SystemClock()
         self._token = token
         self._hosts = {*LOOPBACK, host}
         self._anywhere = host in EVERYWHERE
-        self._conversations: dict[str, Hearing] = {}
+        self._dialogues: list[Dialogue] = []
         self._ports: dict[str, MediaPort] = {}
         self._tickets: dict[str, Ticket] = {}
         self._client_secrets = ClientSecrets()
-        rest = Rest(engine, self._client_secrets, self._refusal)
+        routes = (
+            Rest(answers, self._client_secrets, self._refusal).routes
+            if isinstance(answers, Engine)
+            else []
+        )
         self.app = Starlette(
             routes=[
                 WebSocketRoute("/v1/realtime", self._realtime),
@@ -131,7 +141,7 @@ class Gateway:
                 WebSocketRoute("/rtnb/media", self._media),
                 WebSocketRoute(tap.PATH, self._tap),
                 Route("/rtnb/tickets", self._mint, methods=["POST"]),
-                *rest.routes,
+                *routes,
                 WebSocketRoute("/{path:path}", _no_socket),
             ],
             middleware=[Middleware(Cors, knows=self._knows_origin)],
@@ -143,11 +153,14 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        await self._engine.recogniser.start()
+        if isinstance(self._answers, Upstream):
+            yield
+            return
+        engine = self._answers
+        await engine.recogniser.start()
         try:
             yield
         finally:
-            engine = self._engine
             for part in (engine.recogniser, engine.responder, engine.voice):
                 await close(part)
 
@@ -179,7 +192,7 @@ class Gateway:
         grant = self._client_secrets.find(shown)
         if grant is None:
             return refusal(401, "Incorrect API key provided.", "invalid_api_key")
-        if grant.expired(self._engine.clock.now()):
+        if grant.expired(self._clock.now()):
             # The message is documented, the code is not.
             return refusal(401, "Ephemeral token expired", "token_expired")
         if keys == "token":
@@ -203,7 +216,7 @@ class Gateway:
             session_id, origin = str(body["session_id"]), body.get("origin")
         except (ValueError, KeyError, TypeError, AttributeError):
             return refusal(400, 'The body must be {"session_id": …}.', "invalid_json")
-        if session_id not in self._conversations:
+        if self._dialogue(session_id) is None:
             return refusal(404, f"No session '{session_id}'.", "session_not_found")
         now = time.monotonic()
         self._tickets = {k: t for k, t in self._tickets.items() if t.expires_at > now}
@@ -219,23 +232,71 @@ class Gateway:
             log.warning("client.refused", extra={"rtnb.status": refused.status_code})
             await websocket.send_denial_response(refused)
             return
-        offered = websocket.headers.get("sec-websocket-protocol", "")
-        names = [name.strip() for name in offered.split(",")]
-        conversation = self._opened(websocket)
-        machine = conversation.machine
-        await websocket.accept(subprotocol="realtime" if "realtime" in names else None)
-        self._conversations[machine.id] = conversation
-        log.info("session.opened", extra={"rtnb.session": machine.id})
-        try:
-            await _Control(websocket, conversation).run()
-        finally:
-            del self._conversations[machine.id]
-            if machine.id in self._ports:
-                self._ports[machine.id].end("The session has ended.")
-            await conversation.close()
-            log.info("session.closed", extra={"rtnb.session": machine.id})
+        if isinstance(self._answers, Upstream):
+            await self._relay(websocket, self._answers)
+        else:
+            await self._converse(websocket, self._answers)
 
-    def _opened(self, websocket: WebSocket) -> Hearing:
+    async def _converse(self, websocket: WebSocket, engine: Engine) -> None:
+        """Hold a session with the engine."""
+        conversation = self._opened(websocket, engine)
+        await _accept(websocket)
+
+        async def receive(frame: str | bytes) -> None:
+            conversation.receive(frame)
+
+        control = Control(websocket, receive)
+        conversation.observers.append(lambda event: control.put(encode(event)))
+        conversation.on_hangup = control.hang_up
+        try:
+            with self._present(conversation):
+                conversation.pump()
+                await control.run()
+        finally:
+            await conversation.close()
+
+    async def _relay(self, websocket: WebSocket, upstream: Upstream) -> None:
+        """Hold a session with a provider."""
+        try:
+            transport = await upstream.open(
+                query=websocket.url.query, headers=websocket.headers
+            )
+        except ConnectError as error:
+            denial = upstream.denial(error)
+            log.warning("upstream.refused", extra={"rtnb.status": denial.status_code})
+            await websocket.send_denial_response(denial)
+            return
+        relayed = RelayedConversation(transport)
+        control = Control(websocket, relayed.receive)
+        relayed.on_frame, relayed.on_hangup = control.put, control.hang_up
+        relaying = asyncio.create_task(relayed.run())
+        try:
+            await _accept(websocket)
+            with self._present(relayed):
+                await control.run()
+        finally:
+            relaying.cancel()
+            await asyncio.gather(relaying, return_exceptions=True)
+            await relayed.close(*control.closed_with)
+
+    @contextlib.contextmanager
+    def _present(self, dialogue: Dialogue) -> Iterator[None]:
+        """Let pages and taps find a session while it lasts."""
+        self._dialogues.append(dialogue)
+        log.info("session.opened", extra={"rtnb.session": dialogue.id})
+        try:
+            yield
+        finally:
+            self._dialogues.remove(dialogue)
+            if dialogue.id in self._ports:
+                self._ports[dialogue.id].end("The session has ended.")
+            log.info("session.closed", extra={"rtnb.session": dialogue.id})
+
+    def _dialogue(self, session_id: str) -> Dialogue | None:
+        known = (each for each in self._dialogues if each.id == session_id)
+        return next(known, None)
+
+    def _opened(self, websocket: WebSocket, engine: Engine) -> Hearing:
         """The session that the address and the client secret ask for.
 
         A ``model`` in the address makes a conversation, and ``intent=transcription`` a
@@ -249,17 +310,17 @@ class Gateway:
         if model is not None or intent == "transcription":
             kind = "transcription" if model is None else "realtime"
             bound = bound if bound.get("type") == kind else {}
-        now = self._engine.clock.now()
+        now = engine.clock.now()
         if kind == "transcription":
-            return Hearing(TranscriptionMachine(now=now, session=bound), self._engine)
+            return Hearing(TranscriptionMachine(now=now, session=bound), engine)
         settings = {**bound, "model": model or bound.get("model") or DEFAULT_MODEL}
         machine = ServerMachine(model=settings["model"], now=now, session=settings)
-        return Conversation(machine, self._engine)
+        return Conversation(machine, engine)
 
     async def _tap(self, websocket: WebSocket) -> None:
         """Let the owner of a session hear what the session hears."""
         session_id = websocket.query_params.get("session_id", "")
-        conversation = self._conversations.get(session_id)
+        conversation = self._dialogue(session_id)
         refused = self._refusal(websocket.headers)
         if refused is None and conversation is not None:
             await Tap(websocket, conversation).run()
@@ -277,7 +338,7 @@ class Gateway:
             await websocket.send_denial_response(refused)
             return
         await websocket.accept()
-        session_id = conversation.machine.id
+        session_id = conversation.id
         if session_id in self._ports:
             self._ports[session_id].end(
                 "This session is active in another tab; press Talk to take it back."
@@ -299,77 +360,20 @@ class Gateway:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await websocket.close()
 
-    def _admit(self, ticket: Ticket | None, origin: str | None) -> Hearing | None:
+    def _admit(self, ticket: Ticket | None, origin: str | None) -> Dialogue | None:
         if ticket is None or ticket.expires_at < time.monotonic():
             return None
         known = {None, ticket.origin}
         if origin not in known and not self._knows_origin(origin or ""):
             return None
-        return self._conversations.get(ticket.session_id)
+        return self._dialogue(ticket.session_id)
 
 
-class _Control:
-    """One control connection: frames in, events out, in order."""
-
-    def __init__(self, websocket: WebSocket, conversation: Hearing) -> None:
-        self._websocket = websocket
-        self._conversation = conversation
-        self._outbox: asyncio.Queue[str | tuple[int, str]] = asyncio.Queue(
-            OUTBOX_EVENTS
-        )
-        self._overrun = asyncio.Event()
-        conversation.observers.append(self._observe)
-        conversation.on_hangup = self._hang_up
-
-    def _observe(self, event: Any) -> None:
-        self._put(encode(event))
-
-    def _hang_up(self, code: int, reason: str) -> None:
-        self._put((code, reason))
-
-    def _put(self, frame: str | tuple[int, str]) -> None:
-        try:
-            self._outbox.put_nowait(frame)
-        except asyncio.QueueFull:
-            log.warning("client.slow", extra={"rtnb.waiting": OUTBOX_EVENTS})
-            self._overrun.set()
-
-    async def run(self) -> None:
-        """Serve until either side ends."""
-        self._conversation.pump()
-        tasks = {
-            asyncio.create_task(self._read()),
-            asyncio.create_task(self._write()),
-            asyncio.create_task(self._watch()),
-        }
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _read(self) -> None:
-        with contextlib.suppress(WebSocketDisconnect):
-            while True:
-                message = await self._websocket.receive()
-                if message["type"] == "websocket.disconnect":
-                    return
-                self._conversation.receive(message.get("text") or message["bytes"])
-                # A client that sends faster than we work must not starve the others.
-                await asyncio.sleep(0)
-
-    async def _write(self) -> None:
-        while True:
-            frame = await self._outbox.get()
-            if isinstance(frame, tuple):
-                await self._websocket.close(*frame)
-                return
-            await self._websocket.send_text(frame)
-
-    async def _watch(self) -> None:
-        await self._overrun.wait()
-        await self._websocket.close(1013, "events are not being read")
+async def _accept(websocket: WebSocket) -> None:
+    """Let a client in, in the one subprotocol that we speak if it names any."""
+    offered = websocket.headers.get("sec-websocket-protocol", "")
+    names = [name.strip() for name in offered.split(",")]
+    await websocket.accept(subprotocol="realtime" if "realtime" in names else None)
 
 
 async def _read_media(websocket: WebSocket, port: MediaPort) -> None:
@@ -451,6 +455,7 @@ def serve(
     script: str | None = None,
     responder: str | None = None,
     models: Models | None = None,
+    upstream: Upstream | None = None,
     certificate: Certificate | None = None,
     die_with_parent: bool = False,
 ) -> int:
@@ -470,6 +475,8 @@ def serve(
         ``MODULE:FUNCTION`` of a Python function that answers instead.
     models : Models, optional
         Models of the user's own that take the place of embedded parts, already tried.
+    upstream : Upstream, optional
+        A provider that answers instead of all these.
     certificate : Certificate, optional
         Serve ``wss`` and ``https`` with it, and nothing else.
     die_with_parent : bool, default False
@@ -485,9 +492,9 @@ def serve(
     ConfigError
         If the script or the responder cannot be used, or a model's key is missing.
     """
-    engine = _engine(script, responder, models or Models())
+    answers = upstream or _engine(script, responder, models or Models())
     token = token or secrets.token_urlsafe(24)
-    gateway = Gateway(engine, token=token, host=host)
+    gateway = Gateway(answers, token=token, host=host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     netloc = f"[{host}]" if ":" in host else host

@@ -22,8 +22,10 @@ from rtnb.errors import EngineError, ServerError
 from rtnb.gateway.hearing import Hearing
 from rtnb.gateway.parts import SpeechToText, TextToSpeech, speech
 from rtnb.gateway.responder import Pause, Request, Responder, ToolCall, stream
+from rtnb.gateway.translators import PhraseBook, Translator
 from rtnb.protocol import server as effects
 from rtnb.protocol.server import SAMPLE_RATE, ServerMachine
+from rtnb.protocol.server.items import text_of
 
 if TYPE_CHECKING:
     from rtnb.audio import Samples
@@ -50,6 +52,8 @@ class Engine:
         Ears that write down words.
     voice : TextToSpeech
         Mouth.
+    translator : Translator
+        Says sentences in another language.
     clock : Clock
         Paces the audio; an `InstantClock` bursts it.
     rate : float, default 4.0
@@ -60,6 +64,7 @@ class Engine:
     responder: Responder
     recogniser: SpeechToText
     voice: TextToSpeech
+    translator: Translator = field(default_factory=PhraseBook)
     clock: Clock = field(default_factory=SystemClock)
     rate: float = 4.0
 
@@ -81,10 +86,9 @@ class Conversation(Hearing):
         super().__init__(machine, engine)
         self._answers: dict[str, asyncio.Task[None]] = {}
 
-    @property
     @override
-    def output_format(self) -> AudioFormat:
-        """What the audio of answers is in."""
+    def answer_format(self, item_id: str) -> AudioFormat:
+        """Wire format of an answer's audio."""
         return self.machine.format("output")
 
     @override
@@ -147,16 +151,25 @@ class Conversation(Hearing):
 
     def _request(self, wanted: effects.Respond, failed: str | None) -> Request:
         user = wanted.user_item_id
+        items = self.machine.current(wanted.items)
         return Request(
             instructions=wanted.instructions,
-            items=self.machine.current(wanted.items),
+            items=items,
             tools=wanted.tools,
             tool_choice=wanted.tool_choice,
-            user_text=self.machine.user_text(user) if user else None,
+            user_text=(self.machine.user_text(user) if user else None)
+            or _written(items),
             heard_ms=wanted.heard_ms,
             transcription_failed=failed,
             now=datetime.fromtimestamp(self.now).astimezone(),
         )
+
+
+def _written(items: tuple[ev.Item, ...]) -> str | None:
+    """Words of the last user message, which need not be of the conversation."""
+    said = [each for each in items if getattr(each, "role", None) == "user"]
+    parts = getattr(said[-1], "content", ()) if said else ()
+    return " ".join(filter(None, map(text_of, parts))) or None
 
 
 class _Answer:

@@ -74,8 +74,22 @@ class Hearing:
         return self.engine.clock.now()
 
     @property
-    def output_format(self) -> AudioFormat:
-        """What the audio of answers is in."""
+    def id(self) -> str:
+        """Identifier of the session."""
+        return self.machine.id
+
+    @property
+    def turn_detection(self) -> dict[str, Any] | None:
+        """Settings in force, as on the wire."""
+        return self.machine.turn_detection
+
+    @property
+    def samples_appended(self) -> int:
+        """Audio time of the session, in samples at 24 kHz."""
+        return self.machine.samples_appended
+
+    def answer_format(self, item_id: str) -> AudioFormat:  # noqa: ARG002 - see Dialogue
+        """Wire format of an answer's audio; here there is none."""
         return AudioPcm(rate=SAMPLE_RATE)
 
     # -- what comes in ---------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtnb.audio import Samples, pcm16_decode, pcm16_encode
 from rtnb.errors import AudioFormatError, ProtocolError, ServerError
+from rtnb.gateway.dialogue import RELEASE_EVENTS
 from rtnb.gateway.frames import AnswerFrame, pack_answer, unpack_microphone
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import InputDecoder
@@ -123,9 +124,9 @@ class MediaPort:
 
     def attach(self) -> None:
         """Greet the page and begin to watch the conversation."""
-        machine = self._conversation.machine
-        self._say(type="hello", session_id=machine.id, sample_rate=SAMPLE_RATE)
-        self._say(type="settings", turn_detection=machine.turn_detection)
+        dialogue = self._conversation
+        self._say(type="hello", session_id=dialogue.id, sample_rate=SAMPLE_RATE)
+        self._say(type="settings", turn_detection=dialogue.turn_detection)
         self._report_microphone()
         self._conversation.observers.append(self._observe)
         self._conversation.listeners.append(self._probability)
@@ -227,7 +228,7 @@ class MediaPort:
             case ev.InputAudioBufferSpeechStarted():
                 self._say(type="speech_started", audio_start_ms=event.audio_start_ms)
                 detection = self._conversation.turn_detection
-                if detection is not None and detection.get("interrupt_response"):
+                if detection is not None and detection.get("interrupt_response", True):
                     self.silence()
             case ev.InputAudioBufferSpeechStopped():
                 self._say(type="speech_stopped", audio_end_ms=event.audio_end_ms)
@@ -236,13 +237,25 @@ class MediaPort:
                 self._say(type="settings", turn_detection=detection)
             case _ if isinstance(event, TICKS):
                 self._say(type="tick", event=ev.type_name(type(event)))
+                self._complain(event)
+
+    def _complain(self, event: Any) -> None:
+        """Tell the page why a provider did not take its push-to-talk turn."""
+        if isinstance(event, ev.Error):
+            event_id = event.error.event_id or ""
+            if event_id.startswith(RELEASE_EVENTS):
+                self._say(type="error", message=event.error.message)
 
     def _answer(self, item_id: str, data: bytes) -> None:
         decoder = self._decoders.get(item_id)
         if decoder is None:
-            wire = self._conversation.output_format
+            wire = self._conversation.answer_format(item_id)
             decoder = self._decoders[item_id] = InputDecoder(wire)
-        samples = decoder(data)
+        try:
+            samples = decoder(data)
+        except AudioFormatError as error:  # only a provider's: ours sends whole samples
+            log.warning("answer.unreadable", extra={"rtnb.reason": str(error)})
+            return
         start = self.ledger.sent(item_id, len(samples))
         self._put(pack_answer(AnswerFrame(item_id, start, pcm16_encode(samples))))
 

@@ -23,7 +23,9 @@ class RunningGateway:
         return int(self.http.split(":")[2].split("/")[0])
 
 
-def start_gateway(*arguments: str, stderr: IO[str] | None = None) -> RunningGateway:
+def start_gateway(
+    *arguments: str, stderr: IO[str] | None = None, tell: str = ""
+) -> RunningGateway:
     process = subprocess.Popen(
         [sys.executable, "-m", "rtnb", "serve", "--die-with-parent", *arguments],
         stdin=subprocess.PIPE,
@@ -32,7 +34,10 @@ def start_gateway(*arguments: str, stderr: IO[str] | None = None) -> RunningGate
         text=True,
         cwd=Path(__file__).parents[2],
     )
+    assert process.stdin is not None
     assert process.stdout is not None
+    process.stdin.write(tell)
+    process.stdin.flush()
     ready = json.loads(process.stdout.readline())
     assert ready.pop("event") == "ready"
     return RunningGateway(process=process, **ready)
