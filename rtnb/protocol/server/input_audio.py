@@ -172,6 +172,8 @@ class InputAudio:
         """Obey the effective settings, mid-speech if need be."""
         self._decoder.follow(self._settings.format("input"))
         self._follow_noise_reduction()
+        if self._idle_s is None:
+            self._idle = None
         settings = self._settings.detector
         if settings == self._vad_settings:
             return
@@ -257,10 +259,16 @@ class InputAudio:
                 case Judge(audio_end_ms):
                     self._ask(audio_end_ms)
         if self._speech is None:
-            kept = samples_of(self._vad.detector.prefix_ms + DETECTION_MS)
-            self._buffer.drop_before(self._buffer.end - kept)
+            idle_from = math.inf if self._idle is None else samples_of(self._idle[1])
+            self._buffer.drop_before(int(min(self._onset_from, idle_from)))
         elif self._asked is None:
             self._hear(self._speech, self._buffer.end)
+
+    @property
+    def _onset_from(self) -> int:
+        """Where speech would begin that is noticed now."""
+        kept = samples_of(self._vad.detector.prefix_ms + DETECTION_MS)
+        return max(self._buffer.start, self._buffer.end - kept)
 
     def _hear(self, speech: Speech, until: int) -> None:
         if until > speech.heard:
@@ -335,8 +343,11 @@ class InputAudio:
             If less than 100 ms is buffered.
         """
         self._flush_reducer()
-        start = self._buffer.start if self._speech is None else self._speech.start
-        stop = self._buffer.end
+        start, stop = self._buffer.start, self._buffer.end
+        if self._speech is not None:
+            start = self._speech.start
+        elif self._vad_settings is not None:
+            start = self._onset_from
         ms = 1000 * (stop - start) / SAMPLE_RATE
         if ms < SHORTEST_COMMIT_MS:
             raise refusal(
@@ -384,7 +395,7 @@ class InputAudio:
     @property
     def deadline(self) -> float:
         """When `tick` must be called at the latest, seconds since the epoch."""
-        idle = math.inf if self._idle is None else self._idle[0]
+        idle = self._idle_deadline
         judge_by = math.inf if self._asked is None else self._asked[1]
         return min(idle, judge_by)
 
@@ -393,8 +404,20 @@ class InputAudio:
         now = self._outbox.now
         if self._asked is not None and now >= self._asked[1]:
             self._judged(None)
-        if self._idle is not None and now >= self._idle[0]:
+        if self._idle is not None and now >= self._idle_deadline:
             self._idle_timeout(self._idle[1])
+
+    @property
+    def _idle_s(self) -> float | None:
+        """How long nobody may speak after an answer; None: as long as they like."""
+        timeout = (self._settings.turn_detection or {}).get("idle_timeout_ms")
+        return None if timeout is None else timeout / 1000
+
+    @property
+    def _idle_deadline(self) -> float:
+        if self._idle is None or self._idle_s is None:
+            return math.inf
+        return self._idle[0] + self._idle_s
 
     def stop_idle(self) -> None:
         """Something happens: nobody is idle."""
@@ -402,12 +425,11 @@ class InputAudio:
 
     def start_idle(self, response: Response) -> None:
         """Start the idle timer: it runs from the end of the answer's playback."""
-        timeout = (self._settings.turn_detection or {}).get("idle_timeout_ms")
-        if timeout is None or self._speech is not None:
+        if self._idle_s is None or self._speech is not None:
             return
         playback = response.playback_s
         start_ms = self._buffer.end * 1000 // SAMPLE_RATE + round(1000 * playback)
-        self._idle = (self._outbox.now + playback + timeout / 1000, start_ms)
+        self._idle = (self._outbox.now + playback, start_ms)
 
     def _idle_timeout(self, start_ms: int) -> None:
         self._idle = None
@@ -420,11 +442,12 @@ class InputAudio:
             audio_end_ms=end_ms,
             item_id=item_id,
         )
-        samples = self._buffer.read(self._buffer.start, end)
+        samples = self._buffer.read(samples_of(start_ms), end)
         self._outbox.want(Listen(item_id), Hear(item_id, samples))
         self._make_item(item_id, samples)
         self._buffer.drop_before(end)
-        self.on_turn()
+        if self._settings.detects("create_response"):
+            self.on_turn()
 
 
 def samples_of(ms: int) -> int:

@@ -67,7 +67,7 @@ class ServerMachine(ListeningMachine):
         self._input.on_interruption = self._interrupt
         self._input.on_turn = self._answer_turn
         self._responses.on_started = self._input.stop_idle
-        self._responses.on_completed = self._input.start_idle
+        self._responses.on_answered = self._input.start_idle
         self._outbox.emit(ev.SessionCreated, session=self._settings.session)
 
     # -- what the outside takes ------------------------------------------------------

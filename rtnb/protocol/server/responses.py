@@ -128,9 +128,9 @@ class Responses:
     Attributes
     ----------
     on_started : callable
-        Called when one begins.
-    on_completed : callable
-        Called with each `Response` of the conversation that completes.
+        Called when one of the conversation begins.
+    on_answered : callable
+        Called with each `Response` of the conversation that ends by itself.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Responses:
         self._voice: Any = None
         self.conversation_id = outbox.new_id("conv")
         self.on_started: Callable[[], None] = lambda: None
-        self.on_completed: Callable[[Response], None] = lambda _: None
+        self.on_answered: Callable[[Response], None] = lambda _: None
 
     def __bool__(self) -> bool:
         return bool(self._active)
@@ -456,8 +456,8 @@ class Responses:
             response=self._wire(response, status, details=details, usage=usage),
         )
         self._accounts.spend(response.id, usage.total_tokens)
-        if response.in_conversation and status == "completed":
-            self.on_completed(response)
+        if response.in_conversation and status in ("completed", "incomplete"):
+            self.on_answered(response)
 
     def _usage(self, response: Response) -> Usage:
         return self._accounts.usage(
