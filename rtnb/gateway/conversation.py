@@ -165,7 +165,7 @@ class Conversation(Hearing):
         )
 
 
-def _written(items: tuple[ev.Item, ...]) -> str | None:
+def _written(items: tuple[Any, ...]) -> str | None:
     """Words of the last user message, which need not be of the conversation."""
     said = [each for each in items if getattr(each, "role", None) == "user"]
     parts = getattr(said[-1], "content", ()) if said else ()
