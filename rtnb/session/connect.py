@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from rtnb.errors import ConfigError
-from rtnb.local import local_gateway, start_gateway
+from rtnb.local import local_gateway, start_gateway, start_relay
 from rtnb.session.session import OPEN_SECONDS, Endpoint, Session
 from rtnb.transport import is_loopback, without_query
 
@@ -43,6 +43,7 @@ def connect(
     script: str | Path | None = None,
     responder: str | Callable[..., Any] | None = None,
     models: str | Path | None = None,
+    relay: bool | None = None,
     timeout: float = OPEN_SECONDS,
     clock: Clock | None = None,
 ) -> Session:
@@ -71,8 +72,15 @@ def connect(
         A file such as ``rtnb.toml`` that names models of your own: a chat model that
         answers, a recogniser, a voice. A private embedded engine uses them; what they
         cost is between you and their servers.
+    relay : bool, optional
+        Whether a process on this machine stands between the session and a provider or
+        server, so that a `rtnb.Panel` has a microphone and a speaker; it costs nothing
+        more. By default it does in a notebook, where the provider is reached by
+        ``wss://`` or is on this machine. The key is handed to that process on its
+        standard input and shown to the provider alone.
     timeout : float
-        Seconds to open in; the start of the embedded engine has as many of its own.
+        Seconds to open in; the start of the embedded engine, or of a relay, has as many
+        of its own.
     clock : Clock, optional
         Paces what is sent, and tells the times of events.
 
@@ -88,7 +96,7 @@ def connect(
     ConnectError
         If the server does not let us in.
     EngineError
-        If the embedded engine does not start.
+        If the embedded engine, or the relay, does not start.
 
     Examples
     --------
@@ -105,6 +113,10 @@ def connect(
             "or give url= for a compatible server"
         )
     if provider == "embedded" and url is None:
+        if relay is not None:
+            raise ConfigError(
+                "the embedded engine needs no relay: its gateway has the microphone"
+            )
         gateway = _gateway(api_key, script, responder, models, timeout)
         private = any(one is not None for one in (script, responder, models))
         end = gateway.close if private else None
@@ -120,7 +132,9 @@ def connect(
             endpoint = _azure(model, url, api_key)
         case _:
             endpoint = _compatible(model, str(url), api_key)
-    return Session(endpoint, timeout=timeout, clock=clock)
+    if not _wants_relay(relay, endpoint.url):
+        return Session(endpoint, timeout=timeout, clock=clock)
+    return _relayed(endpoint, timeout=timeout, clock=clock)
 
 
 def _gateway(
@@ -167,6 +181,37 @@ def embedded_endpoint(gateway: LocalGateway, model: str | None = None) -> Endpoi
     """Endpoint of a gateway of ours."""
     headers = {"Authorization": f"Bearer {gateway.token}"}
     return Endpoint("embedded", _with_model(gateway.url, model), headers, gateway)
+
+
+def _wants_relay(relay: bool | None, url: str) -> bool:  # noqa: FBT001 - as asked for
+    secure = url.startswith("wss:") or is_loopback(url)
+    if relay and not secure:
+        raise ConfigError(
+            f"{without_query(url)} is neither encrypted nor on this machine: a relay "
+            "wants wss://; relay=False does without it, and without a microphone"
+        )
+    return (secure and _in_notebook()) if relay is None else relay
+
+
+def _relayed(endpoint: Endpoint, *, timeout: float, clock: Clock | None) -> Session:
+    """Session with a provider behind a gateway of ours, which ends with it."""
+    header, key = _key_of(endpoint)
+    gateway = start_relay(endpoint.url, key=key, key_header=header, timeout=timeout)
+    with ExitStack() as undo:
+        undo.callback(gateway.close)
+        headers = {"Authorization": f"Bearer {gateway.token}"}
+        here = Endpoint(
+            endpoint.provider, gateway.url, headers, gateway, behind=endpoint.url
+        )
+        session = Session(here, timeout=timeout, clock=clock, on_end=gateway.close)
+        undo.pop_all()
+    return session
+
+
+def _key_of(endpoint: Endpoint) -> tuple[str, str]:
+    """Header in which an endpoint wants its key, and the key."""
+    header, value = next(iter(endpoint.headers.items()), ("Authorization", ""))
+    return header.lower(), value.removeprefix("Bearer ")
 
 
 def _openai(model: str | None, url: str | None, api_key: str | None) -> Endpoint:
@@ -226,13 +271,18 @@ def _with_model(url: str, model: str | None) -> str:
     return urlunsplit(parts._replace(query=urlencode([*query, ("model", model)])))
 
 
+def _in_notebook() -> bool:
+    """Whether a page may show what we make."""
+    return "ipykernel" in sys.modules
+
+
 def _key(variable: str, whose: str) -> str:
     """Key of the environment, else of whoever sits there."""
     key = os.environ.get(variable)
     if key:
         return key
     missing = f"there is no {whose} key: set {variable}, or give api_key="
-    if "ipykernel" not in sys.modules and not sys.stdin.isatty():
+    if not _in_notebook() and not sys.stdin.isatty():
         raise ConfigError(missing)
     try:
         key = getpass.getpass(f"{whose} API key: ")

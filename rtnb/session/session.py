@@ -125,17 +125,28 @@ class Endpoint:
         With the key, if there is one; never in a ``repr``.
     gateway : LocalGateway or None
         Our own gateway, where it is one.
+    behind : str
+        Address of the provider behind our gateway, where there is one.
     """
 
     provider: Literal["embedded", "openai", "azure", "url"]
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway: LocalGateway | None = None
+    behind: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Address of who answers, as it may be shown."""
+        return without_query(self.behind or self.url)
 
 
 async def open_endpoint(endpoint: Endpoint) -> Transport:
     """Open the WebSocket of an endpoint."""
-    return await WebSocketTransport.open(endpoint.url, headers=endpoint.headers)
+    try:
+        return await WebSocketTransport.open(endpoint.url, headers=endpoint.headers)
+    except ConnectError as error:
+        raise type(error)(endpoint.shown, error.reason, status=error.status) from error
 
 
 @dataclass(eq=False)
@@ -227,7 +238,7 @@ class Session:
             self._opened.result(timeout)
         except TimeoutError:
             self._link.close()
-            where = without_query(self._endpoint.url)
+            where = self._endpoint.shown
             reason = f"no session within {timeout:g} s"
             raise ConnectTimeout(where, reason) from None
         except BaseException:
@@ -265,7 +276,7 @@ class Session:
             return end
         told = [refusal.error.message for refusal in self._machine.refusals]
         reason = "; ".join([*told, str(end)])
-        return ConnectError(without_query(self._endpoint.url), reason)
+        return ConnectError(self._endpoint.shown, reason)
 
     def close(self) -> None:
         """End the session; turns that are not done fail with `SessionClosed`."""
@@ -1165,7 +1176,7 @@ class Session:
             session_id=self.id,
             provider=self.provider,
             model=self.model,
-            url=without_query(self._endpoint.url),
+            url=self._endpoint.shown,
             settings=self._machine.effective,
             appended=self._own_audio.position,
             note=note,
@@ -1298,8 +1309,9 @@ class Session:
         gateway = self._endpoint.gateway
         if gateway is None:
             raise ConfigError(
-                "the microphone of a page needs a gateway, which an embedded session "
-                "has: use rtnb.connect(), or send recorded clips with send_audio(clip)"
+                "the microphone of a page needs a gateway, and this session talks to "
+                "its server directly: open it with rtnb.connect(..., relay=True), or "
+                "send recorded clips with send_audio(clip)"
             )
         self._check_open()
         return mint_ticket(gateway, self.id, origin=origin)
@@ -1308,7 +1320,7 @@ class Session:
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
         key = ", key=***" if self._endpoint.headers else ""
-        where = without_query(self._endpoint.url)
+        where = self._endpoint.shown
         return (
             f"<Session {self.provider} {self.model} {state}, {len(self._book.turns)} "
             f"turns, {where}{key}>"
