@@ -41,11 +41,10 @@ from rtnb.errors import ConnectError
 from rtnb.gateway.adapters.settings import Models
 from rtnb.gateway.client_secrets import ClientSecrets
 from rtnb.gateway.control import Control
-from rtnb.gateway.conversation import Conversation, Engine
+from rtnb.gateway.conversation import Engine
 from rtnb.gateway.cors import Cors
-from rtnb.gateway.hearing import Hearing
 from rtnb.gateway.media import MediaPort
-from rtnb.gateway.models import DEFAULT_MODEL
+from rtnb.gateway.opening import TRANSLATIONS, opened
 from rtnb.gateway.parts import close
 from rtnb.gateway.recogniser import Recogniser
 from rtnb.gateway.refusals import HANDLERS, not_found, refusal
@@ -54,11 +53,11 @@ from rtnb.gateway.responder import load
 from rtnb.gateway.rest import Keys, Rest
 from rtnb.gateway.script import Script
 from rtnb.gateway.tap import Tap
+from rtnb.gateway.translators import ModelTranslator, PhraseBook
 from rtnb.gateway.upstream import Upstream
 from rtnb.gateway.voice import Voice
 from rtnb.protocol import tap
 from rtnb.protocol.codec import encode
-from rtnb.protocol.server import ServerMachine, TranscriptionMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -142,6 +141,7 @@ class Gateway:
                 WebSocketRoute(tap.PATH, self._tap),
                 Route("/rtnb/tickets", self._mint, methods=["POST"]),
                 *routes,
+                WebSocketRoute(TRANSLATIONS, self._translations),
                 WebSocketRoute("/{path:path}", _no_socket),
             ],
             middleware=[Middleware(Cors, knows=self._knows_origin)],
@@ -237,9 +237,16 @@ class Gateway:
         else:
             await self._converse(websocket, self._answers)
 
+    async def _translations(self, websocket: WebSocket) -> None:
+        if isinstance(self._answers, Upstream):  # it has an address of its own there
+            await _no_socket(websocket)
+        else:
+            await self._realtime(websocket)
+
     async def _converse(self, websocket: WebSocket, engine: Engine) -> None:
         """Hold a session with the engine."""
-        conversation = self._opened(websocket, engine)
+        grant = self._client_secrets.find(_shown_key(websocket.headers))
+        conversation = opened(websocket.url.path, websocket.query_params, grant, engine)
         await _accept(websocket)
 
         async def receive(frame: str | bytes) -> None:
@@ -295,27 +302,6 @@ class Gateway:
     def _dialogue(self, session_id: str) -> Dialogue | None:
         known = (each for each in self._dialogues if each.id == session_id)
         return next(known, None)
-
-    def _opened(self, websocket: WebSocket, engine: Engine) -> Hearing:
-        """The session that the address and the client secret ask for.
-
-        A ``model`` in the address makes a conversation, and ``intent=transcription`` a
-        transcription session, as the service does; without either the secret decides.
-        """
-        grant = self._client_secrets.find(_shown_key(websocket.headers))
-        bound = dict(grant.session) if grant is not None else {}
-        model = websocket.query_params.get("model")
-        intent = websocket.query_params.get("intent")
-        kind = bound.get("type", "realtime")
-        if model is not None or intent == "transcription":
-            kind = "transcription" if model is None else "realtime"
-            bound = bound if bound.get("type") == kind else {}
-        now = engine.clock.now()
-        if kind == "transcription":
-            return Hearing(TranscriptionMachine(now=now, session=bound), engine)
-        settings = {**bound, "model": model or bound.get("model") or DEFAULT_MODEL}
-        machine = ServerMachine(model=settings["model"], now=now, session=settings)
-        return Conversation(machine, engine)
 
     async def _tap(self, websocket: WebSocket) -> None:
         """Let the owner of a session hear what the session hears."""
@@ -549,6 +535,7 @@ def _engine(script: str | None, responder: str | None, models: Models) -> Engine
         responder=answers,
         recogniser=_ears(models.stt, answers),
         voice=_mouth(models.tts),
+        translator=PhraseBook() if models.chat is None else ModelTranslator(answers),
     )
 
 

@@ -16,6 +16,9 @@ from rtnb.usage import PriceTable
 DEFAULT_MODEL: Final = "gpt-realtime-2.1"
 """What the session says when a client names no model."""
 
+TRANSLATION_MODEL: Final = "gpt-realtime-translate"
+"""The same of a translation session."""
+
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}$")
 
 

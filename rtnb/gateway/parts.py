@@ -99,6 +99,25 @@ class TextToSpeech(Protocol):
         """
 
 
+def in_language(mouth: TextToSpeech, language: str) -> TextToSpeech:
+    """The mouth that speaks a language.
+
+    Parameters
+    ----------
+    mouth : TextToSpeech
+        Any; one that has a voice for each language says so by a method ``in_language``.
+    language : str
+        ISO 639-1 code.
+
+    Returns
+    -------
+    TextToSpeech
+        The mouth itself where it makes no difference between languages.
+    """
+    choose = getattr(mouth, "in_language", None)
+    return choose(language) if callable(choose) else mouth
+
+
 async def speech(
     mouth: TextToSpeech, text: str, *, voice: str, speed: float
 ) -> AsyncGenerator[Spoken]:

@@ -22,12 +22,17 @@ from rtnb.audio import pcm16_encode
 from rtnb.errors import ServerError
 from rtnb.gateway.conversation import CLAUSE
 from rtnb.gateway.models import DEFAULT_MODEL, models
+from rtnb.gateway.opening import TRANSLATIONS, translation
 from rtnb.gateway.parts import speech
 from rtnb.gateway.refusals import NOT_FOUND, refusal
 from rtnb.gateway.voice import SAMPLE_RATE
 from rtnb.protocol import events as ev
-from rtnb.protocol.codec import encode
-from rtnb.protocol.requests import ClientSecretRequest, SpeechRequest
+from rtnb.protocol.codec import encode, to_dict
+from rtnb.protocol.requests import (
+    ClientSecretRequest,
+    SpeechRequest,
+    TranslationSecretRequest,
+)
 from rtnb.protocol.rules import refusal as broken_rule
 from rtnb.protocol.rules import refuse_value
 from rtnb.protocol.server import ServerMachine, TranscriptionMachine
@@ -94,12 +99,14 @@ class Rest:
     @property
     def routes(self) -> list[Route]:
         """What to give to the application."""
+        translations = f"{TRANSLATIONS}/client_secrets"
         anyone: Keys = "token or client secret"
         return [
             self._route("GET", "/v1/models", anyone, _list_models),
             self._route("GET", "/v1/models/{model:path}", anyone, _retrieve_model),
             self._route("POST", "/v1/audio/speech", anyone, self._speak),
             self._route("POST", "/v1/realtime/client_secrets", "token", self._mint),
+            self._route("POST", translations, "token", self._mint_translation),
             self._route("POST", "/v1/realtime/sessions", "token", _beta),
             self._route("POST", "/v1/realtime/transcription_sessions", "token", _beta),
         ]
@@ -123,7 +130,26 @@ class Rest:
         )
         now = self._engine.clock.now()
         effective = effective_session(settings, now)
-        seconds = wanted.expires_after.seconds
+        return self._minted(settings, effective, wanted.expires_after.seconds, now)
+
+    async def _mint_translation(self, request: Request) -> Response:
+        body = await _json_body(request)
+        wanted = validate_request(body, TranslationSecretRequest)
+        # As it was sent: null is not absent.
+        settings = {**msgspec.json.decode(body)["session"], "type": "translation"}
+        now = self._engine.clock.now()
+        machine = translation(settings, self._engine, model=wanted.session.model)
+        effective = to_dict(machine.session)
+        return self._minted(settings, effective, wanted.expires_after.seconds, now)
+
+    def _minted(
+        self,
+        settings: Mapping[str, Any],
+        effective: Mapping[str, Any],
+        seconds: int,
+        now: float,
+    ) -> Response:
+        """A new client secret and the session that it would open."""
         value, grant = self._client_secrets.mint(settings, seconds=seconds, now=now)
         # A session that is not open yet expires at no time: recorded from the service.
         session = {**effective, "expires_at": 0}

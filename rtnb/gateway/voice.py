@@ -83,13 +83,36 @@ TIMBRES: Final = {
 """Ten settings whose median pitches, 79 to 256 Hz, are pairwise different."""
 
 
+LANGUAGES: Final = {
+    "de": "gmw/de",
+    "es": "roa/es",
+    "fr": "roa/fr",
+    "it": "roa/it",
+    "nl": "gmw/nl",
+    "pt": "roa/pt",
+}
+"""espeak-ng's voices of other languages, by ISO 639-1 code."""
+
+
 class Voice:
     """The embedded voice.
+
+    Parameters
+    ----------
+    language : str, optional
+        One of `LANGUAGES`, whose sounds it then makes; English by default.
 
     Notes
     -----
     May be used from any thread; `speak` blocks while it makes a clause.
     """
+
+    def __init__(self, language: str = "") -> None:
+        self._language = language
+
+    def in_language(self, language: str) -> Voice:
+        """The same voice in another language; in English where it cannot speak that."""
+        return Voice(language if language in LANGUAGES else "")
 
     @property
     def available(self) -> bool:
@@ -127,6 +150,9 @@ class Voice:
             )
         if not self.available:
             raise MissingExtra("the embedded voice", "local")
+        if self._language:
+            variant = timbre.name.partition("+")[2]
+            timbre = replace(timbre, name=f"{LANGUAGES[self._language]}+{variant}")
         asked = timbre.words_per_minute * speed
         stretch = max(1.0, SLOWEST_WPM / asked)
         timbre = replace(timbre, words_per_minute=max(SLOWEST_WPM, round(asked)))

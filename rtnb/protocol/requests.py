@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from rtnb.protocol.objects import VoiceId  # noqa: TC001 - msgspec reads annotations at run time
+from rtnb.protocol.translation import TranslationRequest  # noqa: TC001 - the same
 from rtnb.protocol.wire import Wire
 
 
@@ -29,6 +30,13 @@ class ClientSecretRequest(Wire, frozen=True, kw_only=True):
     expires_after: ExpiresAfter = ExpiresAfter()
     session: dict[str, Any] | UnsetType = UNSET
     """Settings of the sessions opened with it, as in a ``session.update``."""
+
+
+class TranslationSecretRequest(Wire, frozen=True, kw_only=True):
+    """What a client secret for translations is to open, and for how long."""
+
+    expires_after: ExpiresAfter = ExpiresAfter()
+    session: TranslationRequest
 
 
 class SpeechRequest(Wire, frozen=True, kw_only=True):

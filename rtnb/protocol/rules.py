@@ -40,6 +40,10 @@ from rtnb.protocol.events import (
 )
 from rtnb.protocol.images import read_image
 from rtnb.protocol.requests import ExpiresAfter, SpeechRequest
+from rtnb.protocol.translation import (
+    TRANSLATION_CLIENT_EVENTS,
+    SessionInputAudioBufferAppend,
+)
 from rtnb.vad.settings import IDLE_TIMEOUT_RANGE_MS, Eagerness
 
 VOICES: Final = (
@@ -251,6 +255,7 @@ _EVENT: Final[dict[str, tuple[Rule, ...]]] = {"event_id": (_at_most(MAX_EVENT_ID
 
 FIELD_RULES: Final[dict[type, dict[str, tuple[Rule, ...]]]] = {
     **dict.fromkeys(CLIENT_EVENTS.values(), _EVENT),
+    **dict.fromkeys(TRANSLATION_CLIENT_EVENTS.values(), _EVENT),
     **dict.fromkeys(get_args(Item), _ITEM),
     AudioOutput: {"speed": (_between(0.25, 1.5),), "voice": (_one_of(*VOICES),)},
     AudioPcm: {"rate": (_one_of(24_000),)},
@@ -290,6 +295,7 @@ FIELD_RULES: Final[dict[type, dict[str, tuple[Rule, ...]]]] = {
         "silence_duration_ms": (_at_least_zero,),
         "threshold": (_between(0, 1),),
     },
+    SessionInputAudioBufferAppend: {**_EVENT, "audio": (_at_most_15_mib,)},
     SpeechRequest: {
         "input": (_not_empty, _at_most(SPEECH_CHARACTERS)),
         "model": (_not_empty,),

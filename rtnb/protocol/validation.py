@@ -38,9 +38,13 @@ from rtnb.protocol.rules import (
     refusal,
     refuse_value,
 )
+from rtnb.protocol.translation import (
+    TRANSLATION_CLIENT_EVENTS,
+    TranslationClientEvent,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _Request = TypeVar("_Request", bound=msgspec.Struct)
 
@@ -82,12 +86,42 @@ def parse_client_event(message: str | bytes) -> tuple[ClientEvent, dict[str, Any
         given = {} if append.event_id is UNSET else {"event_id": append.event_id}
         return append, {"type": type_name(InputAudioBufferAppend), **given}
     raw = _object(message)
-    try:
-        return _client_event(raw), raw
-    except ServerError as error:
-        event_id = raw.get("event_id")
-        error.event_id = event_id if isinstance(event_id, str) else None
-        raise
+    event: ClientEvent = _event(raw, _CLIENT_EVENT, CLIENT_EVENTS)
+    return event, raw
+
+
+def parse_translation_event(
+    message: str | bytes,
+) -> tuple[TranslationClientEvent, dict[str, Any]]:
+    """Typed event and parsed JSON of a message to a translation session.
+
+    Parameters
+    ----------
+    message : str or bytes
+        One frame as it came.
+
+    Returns
+    -------
+    event : TranslationClientEvent
+        The event.
+    raw : dict
+        What was sent, key by key.
+
+    Raises
+    ------
+    ServerError
+        As `parse_client_event`.
+
+    Examples
+    --------
+    >>> parse_translation_event('{"type": "session.close"}')
+    (SessionClose(), {'type': 'session.close'})
+    """
+    raw = _object(message)
+    event: TranslationClientEvent = _event(
+        raw, _TRANSLATION_EVENT, TRANSLATION_CLIENT_EVENTS
+    )
+    return event, raw
 
 
 def validate_session(raw: dict[str, Any]) -> SessionConfig:
@@ -180,17 +214,25 @@ def _object(message: str | bytes) -> dict[str, Any]:
     return raw
 
 
-def _client_event(raw: dict[str, Any]) -> ClientEvent:
-    if "type" not in raw:
-        raise refusal("The 'type' field is missing.", "invalid_event")
-    _check(raw, _CLIENT_EVENT, "")
-    event: ClientEvent = msgspec.convert(raw, CLIENT_EVENTS[raw["type"]])
-    return event
+def _event(
+    raw: dict[str, Any], info: inspect.Type, events: Mapping[str, type[Any]]
+) -> Any:
+    """The event that is meant; a refusal names the client's ``event_id``."""
+    try:
+        if "type" not in raw:
+            raise refusal("The 'type' field is missing.", "invalid_event")
+        _check(raw, info, "")
+    except ServerError as error:
+        event_id = raw.get("event_id")
+        error.event_id = event_id if isinstance(event_id, str) else None
+        raise
+    return msgspec.convert(raw, events[raw["type"]])
 
 
 # -- shapes ------------------------------------------------------------------------------
 
 _CLIENT_EVENT: Final = inspect.type_info(ClientEvent)
+_TRANSLATION_EVENT: Final = inspect.type_info(TranslationClientEvent)
 _SESSION: Final = inspect.type_info(SessionConfig)
 
 _KINDS: Final[dict[type, str]] = {

@@ -33,12 +33,14 @@ from rtnb.protocol.server.effects import (
     Recognise,
     Respond,
     StopResponding,
+    Translate,
 )
 from rtnb.protocol.server.input_audio import JUDGE_PATIENCE_S, SHORTEST_COMMIT_MS
 from rtnb.protocol.server.listening import Machine
 from rtnb.protocol.server.machine import ServerMachine
 from rtnb.protocol.server.transcription import TranscriptionMachine
 from rtnb.protocol.server.transcripts import HeardWord
+from rtnb.protocol.server.translation import TranslationMachine
 
 __all__ = [
     "JUDGE_PATIENCE_S",
@@ -58,4 +60,6 @@ __all__ = [
     "ServerMachine",
     "StopResponding",
     "TranscriptionMachine",
+    "Translate",
+    "TranslationMachine",
 ]

@@ -81,6 +81,15 @@ class StopResponding:
 
 
 @dataclass(frozen=True)
+class Translate:
+    """A sentence is to be said in another language; one after the other, in order."""
+
+    item_id: str
+    text: str
+    language: str
+
+
+@dataclass(frozen=True)
 class Hangup:
     """Close the connection with this code and reason."""
 
@@ -97,5 +106,6 @@ Effect: TypeAlias = (
     | Forget
     | Respond
     | StopResponding
+    | Translate
     | Hangup
 )

@@ -166,6 +166,11 @@ class InputAudio:
         """Audio time of the session, in samples at 24 kHz."""
         return self._position
 
+    @property
+    def hears_speech(self) -> bool:
+        """Whether somebody is speaking, or a live model is listening."""
+        return self._speech is not None
+
     # -- settings --------------------------------------------------------------------
 
     def follow_settings(self) -> None:

@@ -1,14 +1,17 @@
 """What every machine does that hears a user: take frames and audio, keep time.
 
-A conversation answers what it hears, a transcription session writes it down and no more.
+A conversation answers what it hears, a transcription session writes it down and no more,
+a translation session says it in another language.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rtnb.errors import ServerError
 from rtnb.protocol import events as ev
+from rtnb.protocol import translation as tr
 from rtnb.protocol.server.effects import Hangup
 from rtnb.protocol.server.input_audio import InputAudio
 from rtnb.protocol.server.items import Items
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from rtnb.audio import Samples
     from rtnb.protocol.server.effects import Draft, Effect, JudgePause
-    from rtnb.protocol.server.settings import Settings
+    from rtnb.protocol.server.settings import AnySession, Settings
     from rtnb.protocol.server.transcripts import HeardWord
 
 
@@ -124,7 +127,7 @@ class SessionEnd:
             self._outbox.want(Hangup(1001, message))
 
 
-class ListeningMachine:
+class ListeningMachine(ABC):
     """The half of a session that listens.
 
     Parameters
@@ -138,6 +141,8 @@ class ListeningMachine:
     -----
     Not thread-safe: one owner calls it. Nothing in here waits.
     """
+
+    _updated: type = ev.SessionUpdated
 
     def __init__(self, outbox: Outbox, settings: Settings) -> None:
         self._outbox = outbox
@@ -172,7 +177,7 @@ class ListeningMachine:
         return str(self._settings.raw["id"])
 
     @property
-    def session(self) -> ev.RealtimeSession | ev.TranscriptionSession:
+    def session(self) -> AnySession:
         """The settings in force."""
         return self._settings.session
 
@@ -196,18 +201,22 @@ class ListeningMachine:
         """Take one frame; a bad one becomes an ``error`` event and changes nothing."""
         self._outbox.now = now
         try:
-            event, raw = parse_client_event(message)
+            event, raw = self._parse(message)
             self._handle(event, raw)
         except ServerError as error:
             self._outbox.refuse(error)
 
+    def _parse(self, message: str | bytes) -> tuple[Any, dict[str, Any]]:
+        """The event that a frame means, and its JSON."""
+        return parse_client_event(message)
+
     def _handle(self, event: Any, raw: dict[str, Any]) -> None:
         event_id = raw.get("event_id")
         try:
-            if isinstance(event, ev.SessionUpdate):
+            if isinstance(event, ev.SessionUpdate | tr.SessionUpdate):
                 self._change_settings(raw["session"])
                 self._input.follow_settings()
-                self._outbox.emit(ev.SessionUpdated, session=self._settings.session)
+                self._outbox.emit(self._updated, session=self._settings.session)
             else:
                 self._handlers[type(event)](event)
         except ServerError as error:
@@ -215,9 +224,9 @@ class ListeningMachine:
                 error.event_id = event_id
             raise
 
+    @abstractmethod
     def _change_settings(self, patch: dict[str, Any]) -> None:
         """Take the ``session`` of a ``session.update``, or refuse it whole."""
-        raise NotImplementedError
 
     def _all_handlers(self) -> Mapping[type, Callable[[Any], object]]:
         return {
@@ -229,7 +238,7 @@ class ListeningMachine:
             ev.OutputAudioBufferClear: _refuse_output_clear,
         }
 
-    def _append(self, event: ev.InputAudioBufferAppend) -> None:
+    def _append(self, event: Any) -> None:
         self._input.append(self._input.decode(event.audio))
 
     # -- the same, for the gateway's own use -----------------------------------------

@@ -20,8 +20,15 @@ from rtnb.vad import (
 )
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from rtnb.audio.noise_reduction import Field
     from rtnb.errors import ServerError
+    from rtnb.protocol.translation import TranslationSession
+
+    AnySession: TypeAlias = (
+        ev.RealtimeSession | ev.TranscriptionSession | TranslationSession
+    )
 
 SESSION_SECONDS: Final = 3600
 """Longest session: measured at 60.01 min, and ``expires_at`` says the same."""
@@ -109,7 +116,7 @@ def merge_session(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, A
 
 
 class Settings:
-    """What is in force in a session of either kind; complete and valid at all times.
+    """What is in force in a session of any kind; complete and valid at all times.
 
     Parameters
     ----------
@@ -120,13 +127,16 @@ class Settings:
     ----------
     raw : dict
         The same, as it is now.
-    session : RealtimeSession or TranscriptionSession
+    session : RealtimeSession, TranscriptionSession or TranslationSession
         The same as a type, as clients are shown it.
     """
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw = raw
-        self.session = validate_session(raw)
+        self.session: AnySession = self._typed(raw)
+
+    def _typed(self, raw: dict[str, Any]) -> AnySession:
+        return validate_session(raw)
 
     def _refuse_fixed(self, patch: dict[str, Any]) -> None:
         """Refuse an update of another kind of session, or of what never changes."""
