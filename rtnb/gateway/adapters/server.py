@@ -6,6 +6,7 @@ followed, and proxies of the environment are not asked for what is on this machi
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -17,7 +18,7 @@ from rtnb.errors import EngineError
 from rtnb.transport import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from rtnb.gateway.adapters.settings import Place
 
@@ -65,6 +66,7 @@ class ModelServer:
         self.what = what
         self._key = place.key()
         self._client: httpx.AsyncClient | None = None
+        self._closing: set[asyncio.Future[None]] = set()
         if self._key and place.url.startswith("http:") and not is_loopback(place.url):
             log.warning("key.unencrypted", extra={"rtnb.url": place.url})
 
@@ -113,19 +115,46 @@ class ModelServer:
         Notes
         -----
         Leaving the block early, by an error or by cancellation, closes the connection:
-        the server learns at once that nobody listens.
+        the server learns at once that nobody listens. The closing is a task of its own,
+        for a second cancellation would end it halfway and leave the connection open.
         """
         if self._client is None:
             self._client = httpx.AsyncClient(**self.options)
+        request = self._client.build_request("POST", self.place.url + path, **body)
         try:
-            async with self._client.stream(
-                "POST", self.place.url + path, **body
-            ) as response:
-                if response.status_code != _OK:
-                    raise self.refusal(response, await _beginning(response), hint=hint)
+            response = await self._sent(self._client, request)
+            try:
+                await self._check(response, hint)
                 yield response
+            except BaseException:
+                await self._surely(_cut(response))
+                raise
+            await self._surely(response.aclose())
         except httpx.HTTPError as error:
             raise self.failure(error) from error
+
+    async def _check(self, response: httpx.Response, hint: str) -> None:
+        """Raise what a refusal says."""
+        if response.status_code != _OK:
+            raise self.refusal(response, await _beginning(response), hint=hint)
+
+    async def _sent(
+        self, client: httpx.AsyncClient, request: httpx.Request
+    ) -> httpx.Response:
+        """Send a request and wait for the beginning of its answer."""
+        sending = asyncio.ensure_future(client.send(request, stream=True))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await self._surely(_taken_back(sending))
+            raise
+
+    async def _surely(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something to its end, even if who waits for it is cancelled."""
+        task = asyncio.ensure_future(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        await asyncio.shield(task)
 
     async def whole(self, response: httpx.Response) -> bytes:
         """Read an answer that must be had whole.
@@ -154,6 +183,7 @@ class ModelServer:
 
     async def close(self) -> None:
         """Close the connections; the next request opens others."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -299,3 +329,19 @@ async def _beginning(response: httpx.Response) -> bytes:
         if len(body) >= LARGEST_REFUSAL:
             break
     return bytes(body[:LARGEST_REFUSAL])
+
+
+async def _cut(response: httpx.Response) -> None:
+    """Close the connection under an answer, however far that was read."""
+    stream = response.extensions.get("network_stream")
+    with contextlib.suppress(httpx.HTTPError, OSError):
+        if stream is not None:
+            await stream.aclose()
+        await response.aclose()
+
+
+async def _taken_back(sending: asyncio.Future[httpx.Response]) -> None:
+    """Give a request up, whether or not its answer has begun."""
+    sending.cancel()
+    with contextlib.suppress(asyncio.CancelledError, httpx.HTTPError):
+        await _cut(await sending)

@@ -143,7 +143,7 @@ class Model:
         reply = self.replies.pop(0)
         if isinstance(reply, Response):
             return reply
-        return StreamingResponse(self._pieces(reply), media_type=self.media_type)
+        return _Stream(self, self._pieces(reply))
 
     def _list(self):
         if self.models is None:
@@ -153,17 +153,27 @@ class Model:
 
     async def _pieces(self, reply):
         head = reply if isinstance(reply, bytes) else reply.head
+        for start in range(0, len(head), self.size):
+            yield head[start : start + self.size]
+        if isinstance(reply, Stalled):
+            self.begun.set()
+            await asyncio.Event().wait()
+        if isinstance(reply, Broken):
+            raise ConnectionError
+
+
+class _Stream(StreamingResponse):
+    """Says when it is over, by its end or because nobody listens any more."""
+
+    def __init__(self, model, pieces):
+        super().__init__(pieces, media_type=model.media_type)
+        self.model = model
+
+    async def __call__(self, scope, receive, send):
         try:
-            for start in range(0, len(head), self.size):
-                yield head[start : start + self.size]
-            if isinstance(reply, Stalled):
-                self.begun.set()
-                await asyncio.Event().wait()
-            if isinstance(reply, Broken):
-                raise ConnectionError
-        except asyncio.CancelledError:
-            self.gone.set()
-            raise
+            await super().__call__(scope, receive, send)
+        finally:
+            self.model.gone.set()
 
 
 def _fields(content_type, body):

@@ -104,6 +104,39 @@ def test_cancelling_the_task_closes_the_stream():
         assert model.gone.wait(PATIENCE_S)
 
 
+@pytest.mark.parametrize("head", [b"", b"data: {nonsense\n\n"], ids=["silent", "wrong"])
+@pytest.mark.parametrize("again", [None, 0, 1, 2, 3])
+def test_no_moment_of_cancelling_leaves_the_stream_open(head, again):
+    """Cancelled once or twice, while it connects, waits, reads, fails or closes."""
+
+    async def cancelled(url, moment):
+        responder = ChatResponder(ChatSettings(url=url, model="tiny"))
+        listening = asyncio.create_task(anext(stream(responder, REQUEST), None))
+        await turns_of_the_loop(moment)
+        listening.cancel()
+        if again is not None:
+            await turns_of_the_loop(again)
+            listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        return responder
+
+    async def run(url, model, moment):
+        responder = await cancelled(url, moment)
+        if model.requests:
+            assert await asyncio.to_thread(model.gone.wait, PATIENCE_S), moment
+        await responder.close()
+
+    for moment in range(40):
+        model = Model(replies=[Stalled(head)], size=100)
+        with served(model) as url:
+            asyncio.run(asyncio.wait_for(run(url, model, moment), PATIENCE_S))
+
+
+async def turns_of_the_loop(count):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 ODD_STREAMS = {
     "comments": b": keep-alive\n\n" + says("Hi") + b": bye\n\n",
     "no space after the colon": says("Hi").replace(b"data: ", b"data:"),

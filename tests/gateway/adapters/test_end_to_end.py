@@ -156,7 +156,8 @@ def test_a_voice_that_fails_ends_the_response_in_words(session):
 
 def test_cancelling_an_answer_silences_its_voice(session):
     tried = Response(bytes(4800), media_type="audio/pcm")
-    model = Model(replies=[tried, Stalled(bytes(24_001))], size=4096)
+    replies = [tried, Stalled(bytes(24_001))]
+    model = Model(replies=replies, size=4096, media_type="audio/pcm")
     with served(model) as url, session(tts=url) as one:
         turn = one.say("Hello.")
         assert model.begun.wait(PATIENCE_S)
