@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import date
 
-from rtnb.gateway.tool_guess import fit, guess_arguments, named_tools
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtnb.gateway.tool_guess import fit, guess_arguments, guess_object, named_tools
 from rtnb.protocol.events import FunctionTool
 
 TEXT, WHOLE, NUMBER, TRUTH = (
@@ -94,7 +98,7 @@ def test_arguments_come_from_the_words(said, chosen, arguments):
         ('send to Anna "see you"', {"text": TEXT, "to": TEXT}, {"text": "see you", "to": "Anna"}),
         ("add two and 3.5", {"a": NUMBER, "b": NUMBER}, {"a": 2, "b": 3.5}),
         ("sum 1, 2 and 3", {"xs": {"type": "array", "items": WHOLE}}, {"xs": [1, 2, 3]}),
-        ("order milk, bread", {"items": {"type": "array", "items": TEXT}}, {"items": ["order", "milk", "bread"]}),
+        ("order milk, bread", {"items": {"type": "array", "items": TEXT}}, {"items": ["milk", "bread"]}),
         ("hm", {"xs": {"type": "array"}, "o": {"type": "object"}}, {"xs": ["hm"], "o": {}}),
         ("go to Bern", {"trip": {"properties": {"destination": TEXT}}}, {"trip": {"destination": "Bern"}}),
         ("maybe", {"n": {"type": "integer", "default": 6}}, {"n": 6}),
@@ -135,3 +139,100 @@ def test_a_tool_without_a_schema_is_called_without_arguments(parameters):
 )
 def test_a_text_is_fitted_to_its_parameter(value, schema, fitted):
     assert fit(value, schema) == fitted
+
+
+FRIDAY = date(2026, 11, 20)
+DATE = {"type": "string", "format": "date"}
+HOUR = {"type": "string", "format": "time"}
+COLOUR = {"type": "string", "enum": ["red", "dark red", "blue"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "schema", "value"),
+    [
+        ("on 3 March", DATE, "2027-03-03"),
+        ("come tomorrow", {"type": "string", "description": "As YYYY-MM-DD."}, "2026-11-21"),
+        ("at half past five pm", HOUR, "17:30:00Z"),
+        ("at 7 am", {"type": "string", "description": "HH:MM, 24 hours"}, "07:00"),
+        ("in 3 days at 9:15", {"type": "string", "format": "date-time"}, "2026-11-23T09:15:00Z"),
+        ("noon", {"type": "string", "format": "date-time"}, "2026-11-20T12:00:00Z"),
+        ("whenever", DATE, "2026-11-20"),
+        ("whenever", HOUR, "12:00:00Z"),
+        ("mail anna at example dot org today", {"type": "string", "format": "email"}, "anna@example.org"),
+        ("mail her", {"type": "string", "format": "email"}, "user@example.com"),
+        ("open https://a.example/b?c=1, please", {"type": "string", "format": "uri"}, "https://a.example/b?c=1"),
+        ("order ab-12 now", {"type": "string", "pattern": "^[A-Z]{2}-\\d+$"}, "AB-12"),
+        ("a dark red one, not blue", COLOUR, "dark red"),
+        ("level 2", {"type": "integer", "enum": [1, 2, 3]}, 2),
+        ("ten or 3", {"type": "integer", "minimum": 1, "maximum": 5}, 3),
+        ("ten", {"type": "integer", "minimum": 1, "maximum": 5}, 1),
+        ("2.5 or 4", {"type": "integer"}, 4),
+        ("7", {"type": "integer", "multipleOf": 5, "exclusiveMinimum": 0}, 5),
+        ("so cold", {"type": "number", "maximum": -3}, -3),
+        ("x", {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
+        ("what", {"anyOf": [WHOLE, {"type": "null"}]}, None),
+        ("what", {"type": ["string", "null"], "enum": ["a", "b", None]}, None),
+        ("blue", {"anyOf": [{"const": "red"}, {"const": "blue"}]}, "blue"),
+        ("hm", {"$ref": "#/$defs/Colour"}, "red"),
+        ("in blue", {"allOf": [{"$ref": "#/$defs/Colour"}]}, "blue"),
+        ("blue and red", {"type": "array", "items": COLOUR}, ["blue", "red"]),
+        ("buy milk, two eggs and some bread", {"type": "array", "items": TEXT}, ["milk", "two eggs", "bread"]),
+        ("sum 1, 2 and 2", {"type": "array", "items": WHOLE, "uniqueItems": True}, [1, 2]),
+        ("sum 1, 2 and 3", {"type": "array", "items": WHOLE, "maxItems": 2}, [1, 2]),
+        ("sum 1", {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 3}, [1, 1, 1]),
+        ("hm", {"type": "string", "maxLength": 1}, "h"),
+        ("hm", {"type": "string", "minLength": 4}, "hm--"),
+        ("hm", {"type": "string", "examples": ["one"]}, "hm"),
+        ("the", {"type": "array", "items": {"type": "object", "properties": {"n": WHOLE}, "required": ["n"]}, "minItems": 1}, [{"n": 0}]),
+        ("5 to Bern", {"type": "object", "properties": {"to": TEXT, "n": WHOLE}, "required": ["n"]}, {"to": "Bern", "n": 5}),
+    ],
+)  # fmt: skip
+def test_a_required_value_obeys_its_schema(said, schema, value):
+    whole = {
+        "properties": {"it": schema},
+        "required": ["it"],
+        "$defs": {"Colour": COLOUR},
+    }
+    assert guess_object(said, whole, today=FRIDAY) == {"it": value}
+
+
+def test_numbers_go_to_the_parameter_they_stand_beside():
+    book = tool("book_hotel", city=TEXT, nights=WHOLE, guests=WHOLE, arrival=DATE)
+    said = "book a hotel in Oslo on 4 May for two guests and 3 nights"
+    assert guess_arguments(said, book, today=FRIDAY) == {
+        "city": "Oslo",
+        "nights": 3,
+        "guests": 2,
+        "arrival": "2027-05-04",
+    }
+
+
+def test_a_schema_that_contains_itself_has_an_end():
+    tree = {"type": "object", "properties": {"left": {"$ref": "#"}}}
+    assert guess_object("x", {**tree, "required": ["left"]})
+    loop = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}
+    assert guess_object("x", loop) == {}
+
+
+KEYWORDS = """type properties required items enum anyOf allOf $ref minItems minimum maximum
+    multipleOf format pattern default a b"""
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 30) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(KEYWORDS.split()),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["properties", "required", "$ref"]), ANYTHING),
+    st.text(),
+)
+def test_no_schema_and_no_words_are_too_much(schema, said):
+    assert isinstance(guess_object(said, schema, today=FRIDAY), dict)
