@@ -421,6 +421,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def close(self) -> None:
         """Take the panel off the page; the session goes on."""
         self.calibrator.close()
+        self.approvals.close()
         self._ended.set()
         self._wake.set()
         self._unsubscribe()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,7 +140,9 @@ class Approvals:
         answer = asyncio.ensure_future(settled(question._answer))  # noqa: SLF001
         alarm = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
-            await self._show()
+            hindered = await self._show()
+            if hindered is not None:
+                return hindered
             await asyncio.wait({answer, alarm}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 return f"nobody allowed it within {seconds:g} s"
@@ -151,12 +154,36 @@ class Approvals:
             self._waiting = tuple(one for one in self._waiting if one is not question)
             self._tell()
 
-    async def _show(self) -> None:
+    async def _show(self) -> str | None:
+        """Show the questions; returns why they could not be."""
         show = questions_are_shown_by()
         if not self._watchers and show is not None:
-            await asyncio.to_thread(show, self)
+            try:
+                await settled(_in_thread(show, self))
+            except Exception as error:
+                log.exception("approval.not_shown")
+                return f"the question could not be shown: {error}"
         self._tell()
+        return None
 
     def _tell(self) -> None:
         for changed in self._watchers:
             changed()
+
+
+def _in_thread(
+    show: Callable[[Any], object], approvals: Approvals
+) -> concurrent.futures.Future[None]:
+    """Show questions away from the loop, which must not wait for a page."""
+    shown: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            show(approvals)
+        except BaseException as error:  # noqa: BLE001 - it is told to whoever asked
+            shown.set_exception(error)
+        else:
+            shown.set_result(None)
+
+    threading.Thread(target=run, name="rtnb-question", daemon=True).start()
+    return shown

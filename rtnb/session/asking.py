@@ -179,14 +179,14 @@ def references(items: Iterable[ItemState]) -> list[Any]:
 
 def named(item: Any, item_id: str) -> Any:
     """Return the item with its own id, or with this one."""
-    own = getattr(item, "id", None)
-    if isinstance(own, str) and own:
-        return item
     if isinstance(item, ev.ItemReference | ev.UnknownObject):
         raise ConfigError(
             f"{item!r} cannot be put into the conversation: give a message, a call or "
             "a result"
         )
+    own = getattr(item, "id", None)
+    if isinstance(own, str) and own:
+        return item
     return msgspec.structs.replace(item, id=item_id)
 
 

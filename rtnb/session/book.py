@@ -204,11 +204,12 @@ class TurnBook:
     ) -> tuple[Turn, list[Action]]:
         """Begin a turn with items, and ask for its answer."""
         self._now = now
+        items = [named(item, self._new_item_id()) for item in said.items]
         turn, state = self._begin(kind)
         state.overrides = overrides
         state.images += [each.image for each in said.pictures]
         state.notes += said.notes
-        for item in [named(item, self._new_item_id()) for item in said.items]:
+        for item in items:
             self._by_item[item.id] = state
             state.user_items.append(item.id)
             state.arriving.add(item.id)

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets as widgets
+from typing_extensions import override
 
 from rtnb.markup import safe
 from rtnb.widgets.comm_routing import let_in_while_busy
@@ -60,6 +61,15 @@ class ApprovalBox(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             self.children = tuple(self._rows.values())
         for row in gone:
             _close(row)
+
+    @override
+    def close(self) -> None:
+        """Take the box off the page; the questions stay open."""
+        with self._refreshing:
+            for row in self._rows.values():
+                _close(row)
+            self._rows.clear()
+        super().close()
 
 
 class PassingApprovalBox(ApprovalBox):

@@ -10,12 +10,13 @@ import threading
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
+import msgspec
 import numpy as np
 import pytest
 
 from rtnb.clock import InstantClock
 from rtnb.errors import ConfigError
-from rtnb.tools import MAX_OUTPUT_BYTES, Tool
+from rtnb.tools import MAX_OUTPUT_BYTES, Tool, tool
 
 
 @dataclass
@@ -239,7 +240,9 @@ def test_a_long_result_is_cut_and_says_so():
 
     output = call(much)
     assert len(output.encode()) <= MAX_OUTPUT_BYTES
-    assert json.loads(output)["cut"] == "these are the first characters of 5000000 bytes"
+    assert (
+        json.loads(output)["cut"] == "these are the first characters of 5000000 bytes"
+    )
 
 
 def test_a_function_that_raises_tells_the_model(caplog):
@@ -314,3 +317,92 @@ def test_an_asynchronous_one_is_cancelled():
     assert outcome.status == "timeout"
     assert error_of(outcome.output) == "no result within 30 s"
     assert ended.wait(5)
+
+
+# -- bounds, policies, the decorator ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """As other packages write a bound."""
+
+    le: int
+
+
+def bounded(
+    level: Annotated[int, msgspec.Meta(ge=0)],
+    share: Annotated[float, AtMost(1), "of all"] = 0.5,
+    unit: Literal["c", "f"] = "c",
+) -> str:
+    return f"{level} {share} {unit}"
+
+
+def test_bounds_are_told_and_kept():
+    properties = Tool.of(bounded).definition.parameters["properties"]
+    assert properties["level"]["minimum"] == 0
+    assert properties["share"]["maximum"] == 1
+    assert properties["share"]["description"] == "of all"
+    assert call(bounded, '{"level": 0, "share": 1}') == "0 1.0 c"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"level": -1}', '{"level": 1, "share": 1.5}', '{"level": 1, "unit": "k"}', "3"],
+)
+def test_what_is_out_of_bounds_is_never_called(arguments):
+    called = []
+
+    @functools.wraps(bounded)
+    def watched(**given):
+        called.append(given)
+
+    outcome = asyncio.run(Tool.of(watched).call(arguments))
+    assert outcome.status == "refused"
+    assert error_of(outcome.output).startswith("the arguments do not fit: ")
+    assert called == []
+
+
+def test_the_decorator_leaves_a_function_that_can_be_called():
+    @tool
+    def plain(x: int) -> int:
+        return x + 1
+
+    @tool(confirm=True, timeout=3)
+    def careful(x: int) -> int:
+        return x + 2
+
+    assert (plain(1), careful(x=1)) == (2, 3)
+    assert (plain.confirm, plain.timeout) == (False, 30)
+    assert (careful.confirm, careful.timeout) == (True, 3)
+
+
+@pytest.mark.parametrize("options", [{"confirm": "yes"}, {"timeout": 0}])
+def test_what_cannot_be_asked_of_a_tool(options):
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        tool(**options)(bounded)
+
+
+def allowed(policy):
+    return asyncio.run(Tool.of(bounded, confirm=policy).allows('{"level": "7"}'))
+
+
+@pytest.mark.parametrize(
+    ("answer", "allows"), [(True, True), (1, False), ("true", False), (None, False)]
+)
+def test_only_true_allows(answer, allows):
+    async def later(name, arguments):
+        return answer
+
+    assert allowed(lambda name, arguments: answer) is allows
+    assert allowed(later) is allows
+
+
+def test_a_policy_sees_what_would_be_called():
+    seen = []
+    allowed(lambda name, arguments: seen.append((name, arguments)))
+    assert seen == [("bounded", {"level": 7})]
+
+
+def test_a_policy_that_raises_allows_nothing(caplog):
+    assert not allowed(lambda name, arguments: 1 / 0)
+    assert "ZeroDivisionError" in caplog.text
