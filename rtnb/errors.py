@@ -155,7 +155,17 @@ class SessionClosed(RtnbError):
 
 
 class EngineError(RtnbError):
-    """The local engine (recognition, responder, voice) failed; the cause is chained."""
+    """The local engine (recognition, responder, voice) failed; the cause is chained.
+
+    Attributes
+    ----------
+    code : str or None
+        What a failed response says of it, such as ``"rate_limit_exceeded"``.
+    """
+
+    def __init__(self, *facts: object, code: str | None = None) -> None:
+        super().__init__(*facts)
+        self.code = code
 
 
 class MissingExtra(EngineError, ImportError):

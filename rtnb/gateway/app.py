@@ -38,6 +38,7 @@ from typing_extensions import override
 from rtnb.audio import EXAMPLES, transcript_of
 from rtnb.clock import SystemClock
 from rtnb.errors import ConnectError
+from rtnb.gateway import beta
 from rtnb.gateway.adapters.settings import Models
 from rtnb.gateway.client_secrets import ClientSecrets
 from rtnb.gateway.control import Control
@@ -231,6 +232,10 @@ class Gateway:
         if refused is not None:
             log.warning("client.refused", extra={"rtnb.status": refused.status_code})
             await websocket.send_denial_response(refused)
+            return
+        if beta.asked_for(websocket.headers):
+            await _accept(websocket)
+            await beta.refuse(websocket)
             return
         if isinstance(self._answers, Upstream):
             await self._relay(websocket, self._answers)

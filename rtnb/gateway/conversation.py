@@ -141,7 +141,7 @@ class Conversation(Hearing):
             self.machine.finish(response_id, self.now)
         except EngineError as error:
             log.warning("response.failed", extra={"rtnb.reason": str(error)})
-            self.machine.fail(response_id, str(error), self.now)
+            self.machine.fail(response_id, str(error), self.now, code=error.code)
         except Exception as error:
             log.exception("response.failed")
             self.machine.fail(response_id, f"{type(error).__name__}: {error}", self.now)

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from rtnb.audio import pcm16_encode
 from rtnb.errors import ServerError
+from rtnb.gateway import beta
 from rtnb.gateway.conversation import CLAUSE
 from rtnb.gateway.models import DEFAULT_MODEL, models
 from rtnb.gateway.opening import TRANSLATIONS, translation
@@ -64,10 +65,6 @@ OTHER_FORMATS: Final = ("mp3", "opus", "aac", "flac")
 
 NEIGHBOURS: Final = {"fable": "ballad", "nova": "coral", "onyx": "cedar"}
 """Voices of the speech endpoint alone, and the voice of the engine that speaks for them."""
-
-BETA: Final = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
-"""What the service says to the shape of 2024, since 2026-05-12. It was seen on the
-WebSocket; that the retired routes say the same is a guess."""
 
 Keys: TypeAlias = Literal["token", "token or client secret"]
 """What a caller may show."""
@@ -278,7 +275,7 @@ async def _retrieve_model(request: Request) -> Response:
 
 
 async def _beta(_: Request) -> Response:
-    return refusal(400, BETA, "beta_api_shape_disabled")
+    return refusal(400, beta.MESSAGE, beta.CODE)
 
 
 async def _json_body(request: Request) -> bytes:

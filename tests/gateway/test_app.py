@@ -226,3 +226,23 @@ def test_the_tap_wants_the_token_too(gateway):
     assert asyncio.run(refusal(gateway, path=path, headers={}))[0] == 401
     status, error = asyncio.run(refusal(gateway, path=path))
     assert (status, error["code"]) == (404, "session_not_found")
+
+
+async def beta_client(gateway, **options):
+    async with connect(gateway, **options) as websocket:
+        error = json.loads(await websocket.recv())["error"]
+        await websocket.wait_closed()
+        return error, websocket.close_code, websocket.close_reason
+
+
+@pytest.mark.parametrize("how", ["header", "subprotocol"])
+def test_the_interface_of_2024_is_refused(gateway, how):
+    options = {}
+    if how == "header":
+        headers = {"Authorization": f"Bearer {gateway.token}"}
+        options["headers"] = {**headers, "OpenAI-Beta": "realtime=v1"}
+    else:
+        options["subprotocols"] = ["realtime", "openai-beta.realtime-v1"]
+    error, code, reason = asyncio.run(beta_client(gateway, **options))
+    assert error["code"] == "beta_api_shape_disabled"
+    assert (code, reason) == (4000, "invalid_request_error.beta_api_shape_disabled")

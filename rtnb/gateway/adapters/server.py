@@ -38,6 +38,8 @@ LARGEST_ANSWER: Final = 16 * 2**20
 
 _REDIRECTS: Final = range(300, 400)
 _OK: Final = 200
+_NOT_FOUND: Final = 404
+_TOO_MANY: Final = 429
 _NOT_ACCEPTED: Final = (400, 404, 422)
 
 
@@ -238,7 +240,9 @@ class ModelServer:
         advice = self._advice(status)
         if hint and status in _NOT_ACCEPTED:
             advice = f"; {hint}"
-        return self.wrong(f"answered {status}: {reason}{advice}")
+        error = self.wrong(f"answered {status}: {reason}{advice}")
+        error.code = _failure_code(status, body)
+        return error
 
     def failure(self, error: httpx.HTTPError) -> EngineError:
         """Say what happened to the connection.
@@ -281,6 +285,14 @@ class ModelServer:
                 )
             case _:
                 return ""
+
+
+def _failure_code(status: int, body: bytes) -> str | None:
+    """What a failed response says of a refusal, in the service's own words."""
+    if status == _TOO_MANY:
+        spent = b"insufficient_quota" in body
+        return "insufficient_quota" if spent else "rate_limit_exceeded"
+    return "model_not_found" if status == _NOT_FOUND else None
 
 
 def reason_in(body: bytes) -> str:
