@@ -154,6 +154,11 @@ def _add_serve(commands: _Commands) -> None:
     _add_models(serve)
     _add_upstream(serve)
     serve.add_argument(
+        "--mcp-allow-private",
+        action="store_true",
+        help="let sessions name MCP servers on this machine and in its network",
+    )
+    serve.add_argument(
         "--tls",
         action="store_true",
         help="serve wss and https, with a certificate made for this machine",
@@ -349,6 +354,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         responder=arguments.responder,
         models=models,
         upstream=upstream,
+        mcp_allow_private=arguments.mcp_allow_private,
         certificate=certificate,
         die_with_parent=arguments.die_with_parent,
     )

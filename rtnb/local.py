@@ -90,6 +90,7 @@ def start_gateway(
     script: str | Path | None = None,
     responder: str | Callable[..., Any] | None = None,
     models: str | Path | None = None,
+    mcp_allow_private: bool = False,
     timeout: float = START_SECONDS,
 ) -> LocalGateway:
     """Start a gateway of one's own.
@@ -105,6 +106,8 @@ def start_gateway(
         TOML file that names models of one's own, see
         `rtnb.gateway.adapters.settings`. Without it none are used, whatever file lies
         in the working directory.
+    mcp_allow_private : bool, default False
+        Let sessions name MCP servers on this machine and in its network.
     timeout : float
         Seconds that the start may take.
 
@@ -131,6 +134,8 @@ def start_gateway(
         arguments += ["--config", os.fspath(models)]
     else:
         arguments += ["--no-config"]
+    if mcp_allow_private:
+        arguments += ["--mcp-allow-private"]
     gateway = launch([sys.executable, *arguments], timeout=timeout)
     _started.add(gateway)
     return gateway

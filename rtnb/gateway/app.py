@@ -23,7 +23,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -447,6 +447,7 @@ def serve(
     responder: str | None = None,
     models: Models | None = None,
     upstream: Upstream | None = None,
+    mcp_allow_private: bool = False,
     certificate: Certificate | None = None,
     die_with_parent: bool = False,
 ) -> int:
@@ -468,6 +469,8 @@ def serve(
         Models of the user's own that take the place of embedded parts, already tried.
     upstream : Upstream, optional
         A provider that answers instead of all these.
+    mcp_allow_private : bool, default False
+        Let sessions name MCP servers on this machine and in its network.
     certificate : Certificate, optional
         Serve ``wss`` and ``https`` with it, and nothing else.
     die_with_parent : bool, default False
@@ -483,7 +486,12 @@ def serve(
     ConfigError
         If the script or the responder cannot be used, or a model's key is missing.
     """
-    answers = upstream or _engine(script, responder, models or Models())
+    answers: Engine | Upstream
+    if upstream is not None:
+        answers = upstream
+    else:
+        engine = _engine(script, responder, models or Models())
+        answers = replace(engine, mcp_allow_private=mcp_allow_private)
     token = token or secrets.token_urlsafe(24)
     gateway = Gateway(answers, token=token, host=host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -504,7 +512,8 @@ def serve(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request
+    for chatty in ("httpx", "httpx2", "mcp"):  # a line for every request, with its URL
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     config = uvicorn.Config(
         gateway.app,
         ws="websockets-sansio",

@@ -20,6 +20,7 @@ from typing_extensions import override
 from rtnb.clock import Clock, SystemClock
 from rtnb.errors import EngineError, ServerError
 from rtnb.gateway.hearing import Hearing
+from rtnb.gateway.mcp import McpClients
 from rtnb.gateway.parts import SpeechToText, TextToSpeech, speech
 from rtnb.gateway.responder import Pause, Request, Responder, ToolCall, stream
 from rtnb.gateway.translators import PhraseBook, Translator
@@ -28,6 +29,8 @@ from rtnb.protocol.server import SAMPLE_RATE, ServerMachine
 from rtnb.protocol.server.items import text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from rtnb.audio import Samples
     from rtnb.protocol.events import AudioFormat
 
@@ -59,6 +62,8 @@ class Engine:
     rate : float, default 4.0
         How much faster than real time audio leaves after the first second. The service
         was seen to send 3.2–5.0 s of audio within the first second.
+    mcp_allow_private : bool, default False
+        Whether MCP servers may have addresses that are not of the public Internet.
     """
 
     responder: Responder
@@ -67,6 +72,7 @@ class Engine:
     translator: Translator = field(default_factory=PhraseBook)
     clock: Clock = field(default_factory=SystemClock)
     rate: float = 4.0
+    mcp_allow_private: bool = False
 
 
 class Conversation(Hearing):
@@ -85,6 +91,8 @@ class Conversation(Hearing):
     def __init__(self, machine: ServerMachine, engine: Engine) -> None:
         super().__init__(machine, engine)
         self._answers: dict[str, asyncio.Task[None]] = {}
+        self._mcp = McpClients(allow_private=engine.mcp_allow_private)
+        self._mcp_work: dict[str, asyncio.Task[None]] = {}
 
     @override
     def answer_format(self, item_id: str) -> AudioFormat:
@@ -107,7 +115,13 @@ class Conversation(Hearing):
     @override
     def tasks(self) -> list[asyncio.Task[Any]]:
         """Everything that is under way."""
-        return [*super().tasks(), *self._answers.values()]
+        answers, calls = self._answers.values(), self._mcp_work.values()
+        return [*super().tasks(), *answers, *calls]
+
+    @override
+    async def close(self) -> None:
+        await super().close()
+        await self._mcp.close()
 
     @override
     def do(self, effect: effects.Effect) -> None:
@@ -120,8 +134,39 @@ class Conversation(Hearing):
                 answer = self._answers.get(response_id)
                 if answer is not None and answer is not asyncio.current_task():
                     answer.cancel()
+            case effects.ListMcpTools(item_id):
+                self._work(item_id, self._list_mcp_tools(effect))
+            case effects.CallMcpTool(item_id):
+                self._work(item_id, self._call_mcp_tool(effect))
+            case effects.StopMcpCall(item_id):
+                if item_id in self._mcp_work:
+                    self._mcp_work[item_id].cancel()
+            case effects.ForgetMcpServer(server):
+                self._work(f"forget {server.url}", self._mcp.forget(server))
             case _:
                 super().do(effect)
+
+    # -- MCP servers -----------------------------------------------------------------
+
+    def _work(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._mcp_work[name] = task
+        task.add_done_callback(lambda _: self._mcp_work.pop(name, None))
+
+    async def _list_mcp_tools(self, wanted: effects.ListMcpTools) -> None:
+        try:
+            tools = await self._mcp.list_tools(wanted.server)
+        except EngineError as error:
+            log.warning("mcp.unlisted", extra={"rtnb.reason": str(error)})
+            self.machine.mcp_failed(wanted.item_id, str(error), self.now)
+        else:
+            self.machine.mcp_listed(wanted.item_id, tools, self.now)
+        self.pump()
+
+    async def _call_mcp_tool(self, wanted: effects.CallMcpTool) -> None:
+        result = await self._mcp.call(wanted.server, wanted.name, wanted.arguments)
+        self.machine.mcp_called(wanted.item_id, result, self.now)
+        self.pump()
 
     # -- answers ---------------------------------------------------------------------
 
@@ -146,7 +191,8 @@ class Conversation(Hearing):
             log.exception("response.failed")
             self.machine.fail(response_id, f"{type(error).__name__}: {error}", self.now)
         finally:
-            self._answers.pop(response_id, None)
+            if self._answers.get(response_id) is asyncio.current_task():
+                del self._answers[response_id]
             self.pump()
 
     def _request(self, wanted: effects.Respond, failed: str | None) -> Request:

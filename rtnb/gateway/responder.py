@@ -56,7 +56,7 @@ class Request:
     items : tuple of Item
         The conversation so far, oldest first, as on the wire.
     tools : tuple of FunctionTool
-        Functions that may be called.
+        Functions that may be called, and tools of MCP servers, which look like them.
     tool_choice : str or object
         ``"auto"``, ``"none"``, ``"required"``, or an object (or mapping) with the
         ``name`` of the one function to call.
@@ -82,7 +82,10 @@ class Request:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call of one of the session's functions.
+    """A call of one of the session's functions, or of a tool of an MCP server.
+
+    The client runs a function, and asks for another answer; the gateway runs a tool, and
+    asks the responder again, with the call and its output among the items.
 
     Parameters
     ----------

@@ -211,7 +211,11 @@ def effective_session(settings: Mapping[str, Any], now: float) -> dict[str, Any]
         machine = ServerMachine(model=str(model), now=now)
     update = {"type": "session.update", "session": settings}
     machine.receive(msgspec.json.encode(update), now)
-    event = machine.take_events()[-1]
+    event = next(
+        event
+        for event in machine.take_events()
+        if isinstance(event, ev.SessionUpdated | ev.Error)
+    )
     if isinstance(event, ev.Error):
         wrong = msgspec.to_builtins(event.error)
         raise ServerError(

@@ -94,6 +94,9 @@ from rtnb.protocol.events import (
     FunctionCallOutputItem,
     InputAudio,
     InputText,
+    McpApprovalRequestItem,
+    McpApprovalResponseItem,
+    McpCallItem,
     MessageItem,
     OutputAudio,
     OutputText,
@@ -444,7 +447,7 @@ def _texts(message: MessageItem) -> Iterator[str]:
 
 def _results(items: Sequence[object]) -> list[tuple[str, str]]:
     """Names and outputs of the functions that have answered since the last words."""
-    since: list[FunctionCallOutputItem] = []
+    since: list[tuple[str, str]] = []
     names: dict[str, str] = {}
     for item in items:
         match item:
@@ -454,11 +457,20 @@ def _results(items: Sequence[object]) -> list[tuple[str, str]]:
                 since = []
             case FunctionCallItem(name=name, call_id=str(call_id)):
                 names[call_id] = name
-            case FunctionCallOutputItem():
-                since.append(item)
+            case FunctionCallOutputItem(call_id=call_id, output=output):
+                since.append((names.get(call_id, "function"), output))
+            case McpCallItem(name=name, output=str(output)):
+                since.append((name, output))
+            case McpCallItem(name=name):
+                why = item.error.message if item.error else "there is no result"
+                since.append((name, f"it failed: {why}"))
+            case McpApprovalRequestItem(id=str(request_id), name=name):
+                names[request_id] = name
+            case McpApprovalResponseItem(approve=False, approval_request_id=request_id):
+                since.append((names.get(request_id, "tool"), "it was not allowed"))
             case _:
                 continue
-    return [(names.get(item.call_id, "function"), item.output) for item in since]
+    return since
 
 
 def _spoken_result(output: str) -> str:

@@ -44,6 +44,7 @@ def connect(
     responder: str | Callable[..., Any] | None = None,
     models: str | Path | None = None,
     relay: bool | None = None,
+    mcp_allow_private: bool = False,
     timeout: float = OPEN_SECONDS,
     clock: Clock | None = None,
 ) -> Session:
@@ -78,6 +79,9 @@ def connect(
         more. By default it does in a notebook, where the provider is reached by
         ``wss://`` or is on this machine. The key is handed to that process on its
         standard input and shown to the provider alone.
+    mcp_allow_private : bool, default False
+        Let a private embedded engine connect to MCP servers on this machine and in its
+        network, too; servers of the public Internet need no leave.
     timeout : float
         Seconds to open in; the start of the embedded engine, or of a relay, has as many
         of its own.
@@ -112,18 +116,36 @@ def connect(
             f"there is no provider {provider!r}: choose 'embedded', 'openai', 'azure', "
             "or give url= for a compatible server"
         )
+    private = mcp_allow_private or any(
+        one is not None for one in (script, responder, models)
+    )
     if provider == "embedded" and url is None:
         if relay is not None:
             raise ConfigError(
                 "the embedded engine needs no relay: its gateway has the microphone"
             )
-        gateway = _gateway(api_key, script, responder, models, timeout)
-        private = any(one is not None for one in (script, responder, models))
-        end = gateway.close if private else None
+        if api_key is not None:
+            raise ConfigError(
+                "the embedded engine takes no key: write connect('openai', api_key=…), "
+                "or url= for a compatible server"
+            )
+        end = None
+        if private:
+            gateway = start_gateway(
+                script=script,
+                responder=responder,
+                models=models,
+                mcp_allow_private=mcp_allow_private,
+                timeout=timeout,
+            )
+            end = gateway.close
+        else:
+            gateway = local_gateway(timeout=timeout)
         return _embedded(gateway, model, timeout=timeout, clock=clock, end=end)
-    if any(one is not None for one in (script, responder, models)):
+    if private:
         raise ConfigError(
-            "script, responder and models are for the embedded engine only"
+            "script, responder, models and mcp_allow_private are for the embedded engine "
+            "only"
         )
     match provider:
         case "openai":
@@ -135,26 +157,6 @@ def connect(
     if not _wants_relay(relay, endpoint.url):
         return Session(endpoint, timeout=timeout, clock=clock)
     return _relayed(endpoint, timeout=timeout, clock=clock)
-
-
-def _gateway(
-    api_key: str | None,
-    script: str | Path | None,
-    responder: str | Callable[..., Any] | None,
-    models: str | Path | None,
-    timeout: float,
-) -> LocalGateway:
-    """Gateway of an embedded session: the shared one, or one that answers otherwise."""
-    if api_key is not None:
-        raise ConfigError(
-            "the embedded engine takes no key: write connect('openai', api_key=…), or "
-            "url= for a compatible server"
-        )
-    if script is None and responder is None and models is None:
-        return local_gateway(timeout=timeout)
-    return start_gateway(
-        script=script, responder=responder, models=models, timeout=timeout
-    )
 
 
 def _embedded(

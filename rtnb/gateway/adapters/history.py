@@ -22,6 +22,7 @@ from rtnb.protocol.events import (
     InputAudio,
     InputImage,
     InputText,
+    McpApprovalResponseItem,
     McpCallItem,
     MessageItem,
     OutputAudio,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 NOT_HEARD: Final = "[the user spoke, but the words were not understood]"
 NO_RESULT: Final = "[no result yet]"
+REFUSED: Final = "[the user did not allow the tool to be called]"
 NO_IMAGE: Final = "[an image that cannot be shown]"
 ORPHAN: Final = "[result of an earlier function call] "
 
@@ -73,11 +75,13 @@ def messages_of(request: Request) -> list[Message]:
             case FunctionCallOutputItem():
                 messages.append(_result(item.call_id, item.output))
             case McpCallItem():
-                output = item.output if isinstance(item.output, str) else NO_RESULT
                 _add_call(messages, item.id, item.name, item.arguments)
-                messages.append(_result(item.id, output))
+                messages.append(_result(item.id, _outcome(item)))
+            case McpApprovalResponseItem(approve=False):
+                refused = f"{REFUSED} {item.reason or ''}".strip()
+                messages.append({"role": "system", "content": refused})
             case _:
-                continue  # lists of tools and approvals are no part of what was said
+                continue  # lists of tools and requests are no part of what was said
     return _joined(messages)
 
 
@@ -175,6 +179,13 @@ def _add_call(messages: list[Message], call_id: Any, name: str, arguments: str) 
         last = {"role": "assistant", "content": None}
         messages.append(last)
     last.setdefault("tool_calls", []).append(call)
+
+
+def _outcome(item: McpCallItem) -> str:
+    """What a tool gave, or why it gave nothing."""
+    if isinstance(item.output, str):
+        return item.output
+    return f"[failed: {item.error.message}]" if item.error else NO_RESULT
 
 
 def _result(call_id: Any, output: str) -> Message:

@@ -13,7 +13,8 @@ How it is driven:
             start(effect)
 
 The engine answers an effect by calling back: `judged`, `drafted`, `transcribed`,
-`nothing_heard`, `transcription_failed`, `write`, `play`, `call`, `finish`, `fail`.
+`nothing_heard`, `transcription_failed`, `write`, `play`, `call`, `finish`, `fail`,
+`mcp_listed`, `mcp_failed`, `mcp_called`.
 
 Time is an argument: seconds since the epoch. Audio inside is float32, mono, 24 kHz;
 positions are counted in samples appended since the session began.
@@ -23,15 +24,20 @@ from __future__ import annotations
 
 from rtnb.protocol.formats import SAMPLE_RATE
 from rtnb.protocol.server.effects import (
+    CallMcpTool,
     Draft,
     Effect,
     Forget,
+    ForgetMcpServer,
     Hangup,
     Hear,
     JudgePause,
     Listen,
+    ListMcpTools,
+    McpServer,
     Recognise,
     Respond,
+    StopMcpCall,
     StopResponding,
     Translate,
 )
@@ -46,18 +52,23 @@ __all__ = [
     "JUDGE_PATIENCE_S",
     "SAMPLE_RATE",
     "SHORTEST_COMMIT_MS",
+    "CallMcpTool",
     "Draft",
     "Effect",
     "Forget",
+    "ForgetMcpServer",
     "Hangup",
     "Hear",
     "HeardWord",
     "JudgePause",
+    "ListMcpTools",
     "Listen",
     "Machine",
+    "McpServer",
     "Recognise",
     "Respond",
     "ServerMachine",
+    "StopMcpCall",
     "StopResponding",
     "TranscriptionMachine",
     "Translate",

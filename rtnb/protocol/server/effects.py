@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -90,6 +90,48 @@ class Translate:
 
 
 @dataclass(frozen=True)
+class McpServer:
+    """An MCP server that the session's owner named, and how to reach it."""
+
+    label: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Sent with every request; they may be secret."""
+
+
+@dataclass(frozen=True)
+class ListMcpTools:
+    """The tools of a server are wanted, for the item `item_id`."""
+
+    item_id: str
+    server: McpServer
+
+
+@dataclass(frozen=True, eq=False)
+class CallMcpTool:
+    """A tool shall be called, for the item `item_id`."""
+
+    item_id: str
+    server: McpServer
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StopMcpCall:
+    """The call of that item is no longer wanted."""
+
+    item_id: str
+
+
+@dataclass(frozen=True)
+class ForgetMcpServer:
+    """The server is not used any more: its connection may go."""
+
+    server: McpServer
+
+
+@dataclass(frozen=True)
 class Hangup:
     """Close the connection with this code and reason."""
 
@@ -107,5 +149,9 @@ Effect: TypeAlias = (
     | Respond
     | StopResponding
     | Translate
+    | ListMcpTools
+    | CallMcpTool
+    | StopMcpCall
+    | ForgetMcpServer
     | Hangup
 )

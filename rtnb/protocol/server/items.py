@@ -62,8 +62,10 @@ class Entry:
     def tokens(self) -> tuple[int, int, int]:
         """Text, audio and image tokens of the item as input of the next response."""
         item = self.item
-        if isinstance(item, ev.FunctionCallItem):
-            return estimate_text_tokens(f"{item.name}{item.arguments}"), 0, 0
+        if isinstance(item, ev.FunctionCallItem | ev.McpCallItem):
+            given = getattr(item, "output", None) or ""
+            words = f"{item.name}{item.arguments}{given}"
+            return estimate_text_tokens(words), 0, 0
         if isinstance(item, ev.FunctionCallOutputItem):
             return estimate_text_tokens(item.output), 0, 0
         if not isinstance(item, ev.MessageItem):

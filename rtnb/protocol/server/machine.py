@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 from typing_extensions import override
 
 from rtnb.errors import ServerError
@@ -16,6 +17,7 @@ from rtnb.protocol.formats import SAMPLE_RATE
 from rtnb.protocol.server.accounts import Accounts
 from rtnb.protocol.server.input_audio import samples_of
 from rtnb.protocol.server.listening import ListeningMachine
+from rtnb.protocol.server.mcp import McpServers, redacted
 from rtnb.protocol.server.outbox import Outbox, refusal
 from rtnb.protocol.server.responses import Responses
 from rtnb.protocol.server.settings import (
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from rtnb.audio import Samples
+    from rtnb.protocol.server.mcp import Definition
 
 
 class ServerMachine(ListeningMachine):
@@ -61,14 +64,22 @@ class ServerMachine(ListeningMachine):
     ) -> None:
         outbox = Outbox(now=now, seed=seed)
         raw = default_session(model, outbox.new_id("sess"), now)
-        settings = ConversationSettings(merge_session(raw, session) if session else raw)
+        tools = (session or {}).get("tools") or []
+        if session:
+            raw = merge_session(raw, {**session, "tools": redacted(tools)})
+        settings = ConversationSettings(raw)
         super().__init__(outbox, settings)
-        self._responses = Responses(outbox, settings, self._items, Accounts(outbox))
+        self._mcp = McpServers(outbox, self._items)
+        self._servers: list[Definition] | None = None
+        self._responses = Responses(
+            outbox, settings, self._items, Accounts(outbox), self._mcp
+        )
         self._input.on_interruption = self._interrupt
         self._input.on_turn = self._answer_turn
         self._responses.on_started = self._input.stop_idle
         self._responses.on_answered = self._input.start_idle
         self._outbox.emit(ev.SessionCreated, session=self._settings.session)
+        self._mcp.define(self._mcp.read(_typed(tools), "session.tools"))
 
     # -- what the outside takes ------------------------------------------------------
 
@@ -99,19 +110,41 @@ class ServerMachine(ListeningMachine):
     def _all_handlers(self) -> Mapping[type, Callable[[Any], object]]:
         return {
             **super()._all_handlers(),
-            ev.ConversationItemCreate: self._items.create,
+            ev.ConversationItemCreate: self._create_item,
             ev.ConversationItemTruncate: self._truncate,
             ev.ResponseCreate: self._create_response,
             ev.ResponseCancel: self._cancel_response,
         }
 
     @override
+    def _handle(self, event: Any, raw: dict[str, Any]) -> None:
+        super()._handle(event, raw)
+        servers, self._servers = self._servers, None
+        if servers is not None:  # their lists come after session.updated
+            self._mcp.define(servers)
+
+    @override
     def _change_settings(self, patch: dict[str, Any]) -> None:
+        servers = None
+        if "tools" in patch:
+            servers = self._mcp.read(_typed(patch["tools"]), "session.tools")
+            patch = {**patch, "tools": redacted(patch["tools"])}
         self._settings.update(
             patch,
             has_spoken=self._responses.has_spoken,
             responding=bool(self._responses),
         )
+        self._servers = servers
+
+    def _create_item(self, event: ev.ConversationItemCreate) -> None:
+        answer = event.item
+        if not isinstance(answer, ev.McpApprovalResponseItem):
+            self._items.create(event)
+            return
+        request = self._mcp.answered(answer)
+        self._items.create(event)
+        if request is not None:
+            self._responses.answer_approval(request, answer)
 
     def _truncate(self, event: ev.ConversationItemTruncate) -> None:
         self.truncate(
@@ -227,12 +260,16 @@ class ServerMachine(ListeningMachine):
     def call(
         self, response_id: str, name: str, arguments: dict[str, Any], now: float
     ) -> bool:
-        """A function call of the answer, its arguments streamed. Returns as `write`."""
+        """A call of the answer, its arguments streamed. Returns as `write`.
+
+        A function is the client's to run, a tool of an MCP server the engine's: once it
+        is allowed, there is an effect for it.
+        """
         self._outbox.now = now
         return self._responses.call(response_id, name, arguments)
 
     def finish(self, response_id: str, now: float) -> None:
-        """The answer is complete."""
+        """The responder has said all; where MCP calls run, it is asked once more."""
         self._outbox.now = now
         self._responses.finish(response_id)
 
@@ -255,6 +292,23 @@ class ServerMachine(ListeningMachine):
         self._outbox.now = now
         self._responses.fail(response_id, message, code)
 
+    def mcp_listed(
+        self, item_id: str, tools: Iterable[ev.McpToolDescription], now: float
+    ) -> None:
+        """The engine has the tools that `ListMcpTools` asked for, all of them."""
+        self._outbox.now = now
+        self._mcp.listed(item_id, tools)
+
+    def mcp_failed(self, item_id: str, message: str, now: float) -> None:
+        """The engine could not learn the tools that `ListMcpTools` asked for."""
+        self._outbox.now = now
+        self._mcp.failed(item_id, message)
+
+    def mcp_called(self, item_id: str, result: str | ev.McpError, now: float) -> None:
+        """A `CallMcpTool` gave an output, or failed."""
+        self._outbox.now = now
+        self._responses.mcp_called(item_id, result)
+
     # -- what turn detection asks for ------------------------------------------------
 
     def _interrupt(self) -> None:
@@ -265,3 +319,8 @@ class ServerMachine(ListeningMachine):
             self._responses.create(ev.ResponseConfig())
         except ServerError as error:
             self._outbox.refuse(error)
+
+
+def _typed(tools: Iterable[Any]) -> list[Any]:
+    typed: list[Any] = msgspec.convert(list(tools), list[ev.Tool])
+    return typed

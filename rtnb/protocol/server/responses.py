@@ -17,8 +17,15 @@ from rtnb.errors import ServerError
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import SAMPLE_RATE, OutputEncoder
 from rtnb.protocol.server.context import Context, check_model, facts_of
-from rtnb.protocol.server.effects import Modality, Respond, StopResponding
+from rtnb.protocol.server.effects import (
+    CallMcpTool,
+    Modality,
+    Respond,
+    StopMcpCall,
+    StopResponding,
+)
 from rtnb.protocol.server.items import Entry, Items, text_of
+from rtnb.protocol.server.mcp import ApprovalRequest, McpOffer, McpServers, Offers
 from rtnb.protocol.server.outbox import Outbox, refusal
 from rtnb.usage import (
     Usage,
@@ -32,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rtnb.protocol.server.accounts import Accounts
-    from rtnb.protocol.server.context import Weights
+    from rtnb.protocol.server.context import Reading, Weights
+    from rtnb.protocol.server.mcp import Definition
     from rtnb.protocol.server.settings import Settings
 
 FAILURES: Final = {
@@ -43,6 +51,10 @@ FAILURES: Final = {
 }
 """Why a response fails: the ``type`` of the error by its ``code``. The codes are
 documented; of the types it is known that they vary."""
+
+MOST_ROUNDS: Final = 8
+"""How often the results of MCP calls are answered in one response, ours; the last time
+there is nothing to call any more."""
 
 
 @dataclass(eq=False)
@@ -58,11 +70,21 @@ class Output:
     audio: list[Samples] = field(default_factory=list)
     heard: int | None = None
     phase: str | UnsetType = UNSET
+    offer: McpOffer | None = None
+    approved_by: str | None = None
+    result: str | None = None
+    error: ev.McpError | None = None
 
     @property
     def is_call(self) -> bool:
         """Whether it is a function call."""
         return bool(self.call_id)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks to be allowed to call a tool of an MCP server."""
+        offer = self.offer
+        return offer is not None and offer.needs_approval and self.approved_by is None
 
     @property
     def samples(self) -> int:
@@ -89,10 +111,41 @@ class Response:
     encoder: OutputEncoder
     input: Weights
     aside: tuple[str, ...] = ()
-    output: list[Any] = field(default_factory=list)
+    given: list[Entry] | None = None
+    """What it reads instead of the conversation."""
+    servers: list[Definition] | None = None
+    """MCP servers that it names itself."""
+    earlier: tuple[Any, ...] = ()
+    """Items of the response that it goes on for, where these are in no conversation."""
+    slots: list[Any] = field(default_factory=list)
     open: Output | None = None
+    running: dict[str, Output] = field(default_factory=dict)
+    offers: Offers = field(default_factory=Offers)
+    reading: Reading | None = None
+    """What it reads in its first round, where that is known already."""
+    rounds: int = 0
+    waiting: bool = False
+    """Whether it waits for the tools of its servers."""
+    said: bool = False
+    """Whether the responder has said all that it had to say."""
+    called: set[str] = field(default_factory=set)
+    """MCP calls that have ended since the responder was asked."""
+    asked_client: bool = False
+    """Whether the client has to do something before this can go on."""
     text_tokens: int = 0
     audio_samples: int = 0
+
+    @property
+    def output(self) -> list[Any]:
+        """Items that are complete, in order."""
+        return [item for item in self.slots if item is not None]
+
+    @property
+    def made(self) -> tuple[Any, ...]:
+        """What it and those before it made, where its input lacks that."""
+        if self.in_conversation and self.given is None:
+            return ()
+        return (*self.earlier, *self.output)
 
     @property
     def audio_tokens(self) -> int:
@@ -124,6 +177,8 @@ class Responses:
         What they answer, and where their output goes.
     accounts : Accounts
         Counts their tokens.
+    mcp : McpServers
+        Whose tools they may call.
 
     Attributes
     ----------
@@ -134,9 +189,17 @@ class Responses:
     """
 
     def __init__(
-        self, outbox: Outbox, settings: Settings, items: Items, accounts: Accounts
+        self,
+        outbox: Outbox,
+        settings: Settings,
+        items: Items,
+        accounts: Accounts,
+        mcp: McpServers,
     ) -> None:
         self._outbox = outbox
+        self._mcp = mcp
+        mcp.on_listed = self._stop_waiting
+        self._answered: list[tuple[ApprovalRequest, ev.McpApprovalResponseItem]] = []
         self._settings = settings
         self._items = items
         self._accounts = accounts
@@ -190,6 +253,9 @@ class Responses:
         """
         check_model(self._settings.raw["model"], config, "response")
         in_conversation = config.conversation != "none"
+        servers = None
+        if isinstance(config.tools, list):
+            servers = self._mcp.read(config.tools, "response.tools")
         active = self.active_id
         if in_conversation and active is not None:
             raise refusal(
@@ -198,29 +264,62 @@ class Responses:
                 "new one.",
                 "conversation_already_has_active_response",
             )
-        entries, aside = self._input(config)
+        given, aside = self._input(config)
         try:
-            reading = self._context.read(
-                entries,
-                instructions=self._instructions(config),
-                tools=self._tools(config),
-                in_conversation=in_conversation,
-            )
-            response = self._new(
-                config, reading.weights, in_conversation=in_conversation
-            )
+            response = self._begin(config, given=given, servers=servers)
         except ServerError:
             self._items.forget_aside(aside)
             raise
         response.aside = aside
+        if servers is not None:
+            self._mcp.list(servers)
+            response.waiting = self._mcp.awaits(servers)
+        if not response.waiting:
+            self._ask(response)
+
+    def _begin(
+        self,
+        config: ev.ResponseConfig,
+        *,
+        given: list[Entry] | None,
+        servers: list[Definition] | None,
+        earlier: tuple[Any, ...] = (),
+    ) -> Response:
+        reading = self._read(config, given, self._offers(config, servers), earlier)
+        response = self._new(config, reading.weights)
+        response.given, response.servers, response.earlier = given, servers, earlier
+        response.reading = reading
         self._active[response.id] = response
         self._accounts.reserve(response.id, self._most_tokens(response))
-        if in_conversation:
+        if response.in_conversation:
             self.on_started()
         self._outbox.emit(
             ev.ResponseCreated, response=self._wire(response, "in_progress")
         )
-        self._outbox.want(self._wanted(response, reading.entries))
+        return response
+
+    def _offers(
+        self, config: ev.ResponseConfig, servers: list[Definition] | None
+    ) -> Offers:
+        return self._mcp.offers(
+            self._tools(config), self._mcp.of_session if servers is None else servers
+        )
+
+    def _read(
+        self,
+        config: ev.ResponseConfig,
+        given: list[Entry] | None,
+        offers: Offers,
+        made: tuple[Any, ...],
+    ) -> Reading:
+        """What the model is given; `made` are items that its input lacks."""
+        entries = self._items.entries if given is None else given
+        return self._context.read(
+            [*entries, *map(Entry, made)],
+            instructions=self._instructions(config),
+            tools=offers.tools,
+            in_conversation=config.conversation != "none",
+        )
 
     def _most_tokens(self, response: Response) -> int:
         """What it reads, and the most that it may write and speak."""
@@ -230,23 +329,55 @@ class Responses:
             written = int(response.limit)
         return written + sum(weight.total for weight in response.input)
 
-    def _wanted(self, response: Response, entries: list[Entry]) -> Respond:
-        """What the engine is asked for."""
+    def _ask(self, response: Response) -> None:
+        """Let the responder answer, for the first time or to what MCP calls gave."""
         config, raw = response.config, self._settings.raw
+        response.said = response.asked_client = False
+        fresh, response.called = response.called, set()
+        response.offers = self._offers(config, response.servers)
+        tools, choice = self._choice(response)
+        try:
+            reading = response.reading or self._read(
+                config, response.given, response.offers, response.made
+            )
+        except ServerError as error:  # it has grown too long
+            self.fail(response.id, error.message)
+            return
+        # What a call gave comes last, even where something was said while it ran.
+        entries = sorted(reading.entries, key=lambda entry: entry.item.id in fresh)
+        response.reading = None
+        response.rounds += 1
         last = next((entry for entry in reversed(entries) if entry.is_user), None)
         spoken = last is not None and last.audio is not None
-        return Respond(
+        wanted = Respond(
             response_id=response.id,
             instructions=self._instructions(config),
             items=tuple(entry.item for entry in entries),
-            tools=tuple(self._tools(config)),
-            tool_choice=_given(config.tool_choice, raw["tool_choice"]),
+            tools=tools,
+            tool_choice=choice,
             modality=response.modality,
             voice=response.voice if isinstance(response.voice, str) else "alloy",
             speed=raw["audio"]["output"]["speed"],
             user_item_id=None if last is None else last.item.id,
             heard_ms=last.audio_ms if last is not None and spoken else None,
         )
+        self._outbox.want(wanted)
+
+    def _choice(self, response: Response) -> tuple[tuple[Any, ...], Any]:
+        """Tools and choice; what was demanded is demanded once."""
+        if response.rounds >= MOST_ROUNDS:
+            return (), "none"
+        raw = self._settings.raw["tool_choice"]
+        session: Any = msgspec.convert(raw, ev.ToolChoice)
+        wanted = _given(response.config.tool_choice, session)
+        return response.offers.chosen("auto" if response.rounds else wanted)
+
+    def _stop_waiting(self) -> None:
+        """Ask for the answers whose tools are known now."""
+        for response in list(self._active.values()):
+            if response.waiting and not self._mcp.awaits(response.servers or ()):
+                response.waiting, response.reading = False, None
+                self._ask(response)
 
     def _instructions(self, config: ev.ResponseConfig) -> str:
         wanted = _given(config.instructions, self._settings.raw["instructions"])
@@ -258,10 +389,12 @@ class Responses:
         )
         return tools
 
-    def _input(self, config: ev.ResponseConfig) -> tuple[list[Entry], tuple[str, ...]]:
-        """What the response reads, and the ids of what of it is put aside for it."""
+    def _input(
+        self, config: ev.ResponseConfig
+    ) -> tuple[list[Entry] | None, tuple[str, ...]]:
+        """What the response reads, None: the conversation; and what is put aside for it."""
         if not isinstance(config.input, list):
-            return self._items.entries, ()
+            return None, ()
         entries: list[Entry] = []
         aside: list[str] = []
         try:
@@ -277,14 +410,9 @@ class Responses:
             raise
         return entries, tuple(aside)
 
-    def _new(
-        self,
-        config: ev.ResponseConfig,
-        weights: Weights,
-        *,
-        in_conversation: bool,
-    ) -> Response:
+    def _new(self, config: ev.ResponseConfig, weights: Weights) -> Response:
         raw = self._settings.raw
+        in_conversation = config.conversation != "none"
         asked = (
             config.audio.output if isinstance(config.audio, ev.ResponseAudio) else None
         )
@@ -369,40 +497,194 @@ class Responses:
         return len(spoken) == len(samples) or self._end_at_limit(response)
 
     def call(self, response_id: str, name: str, arguments: dict[str, Any]) -> bool:
-        """A function call, its arguments streamed; false once the response is over."""
+        """A call, its arguments streamed; false once the response is over."""
         response = self._active.get(response_id)
         if response is None:
             return False
         self._close_output(response, "completed")
+        offer = response.offers.find(name)
+        whole = (
+            self._call_function(response, name, arguments)
+            if offer is None
+            else self._call_mcp(response, offer, arguments)
+        )
+        if not whole:
+            return self._end_at_limit(response)
+        if self._calls_in_parallel(response):
+            return True
+        response.said = True
+        self._go_on(response)
+        self._outbox.want(StopResponding(response.id))
+        return False
+
+    def _call_function(
+        self, response: Response, name: str, arguments: dict[str, Any]
+    ) -> bool:
+        """Show a call for the client to run; false if it was cut."""
+        response.asked_client = True
         output = self._open(response, call_id=self._outbox.new_call_id(), name=name)
-        whole_text = json.dumps(arguments, ensure_ascii=False)
-        text, whole = _fitting(response, whole_text)
+        text, whole = _fitting(response, json.dumps(arguments, ensure_ascii=False))
+        event = ev.ResponseFunctionCallArgumentsDelta
+        self._stream(response, output, text, event, call_id=output.call_id)
+        if whole:
+            self._close_output(response, "completed")
+        return whole
+
+    def _stream(
+        self, response: Response, output: Output, text: str, event: type, **more: Any
+    ) -> None:
+        """Write the arguments of a call piece by piece."""
         for start in range(0, len(text), 8):
             delta = text[start : start + 8]
             self._outbox.emit(
-                ev.ResponseFunctionCallArgumentsDelta,
+                event,
                 response_id=response.id,
                 item_id=output.item_id,
                 output_index=output.index,
-                call_id=output.call_id,
+                **more,
                 delta=delta,
                 obfuscation=self._outbox.obfuscation(delta),
             )
         output.text = text
         response.text_tokens = _written_tokens(response)
-        if not whole:
-            return self._end_at_limit(response)
-        self._close_output(response, "completed")
-        if self._calls_in_parallel(response):
-            return True
-        self._end(response, "completed")
-        self._outbox.want(StopResponding(response.id))
-        return False
 
     def _calls_in_parallel(self, response: Response) -> bool:
         default = self._settings.raw.get("parallel_tool_calls")
         wanted = _given(response.config.parallel_tool_calls, default)
         return wanted is not False
+
+    # -- calls of MCP servers --------------------------------------------------------
+
+    def _call_mcp(
+        self, response: Response, offer: McpOffer, arguments: dict[str, Any]
+    ) -> bool:
+        """Call a tool of a server, or ask whether that is allowed; false if too long.
+
+        Arguments that were cut would be of no use: nothing is shown of them.
+        """
+        text = json.dumps(arguments, ensure_ascii=False)
+        if not _fitting(response, offer.tool.name + text)[1]:
+            return False
+        output = self._open(response, name=offer.tool.name, offer=offer)
+        self._stream(response, output, text, ev.ResponseMcpCallArgumentsDelta)
+        self._outbox.emit(
+            ev.ResponseMcpCallArgumentsDone,
+            response_id=response.id,
+            item_id=output.item_id,
+            output_index=output.index,
+            arguments=text,
+        )
+        if output.asks:
+            self._request_approval(response, output, offer, arguments)
+        else:
+            self._run(response, output, offer, arguments)
+        return True
+
+    def _request_approval(
+        self,
+        response: Response,
+        output: Output,
+        offer: McpOffer,
+        arguments: dict[str, Any],
+    ) -> None:
+        response.asked_client = True
+        self._finish_item(response, output, "completed")
+        self._mcp.request(
+            ApprovalRequest(
+                item=response.slots[output.index],
+                offer=offer,
+                arguments=arguments,
+                config=response.config,
+                servers=response.servers,
+                given=response.given,
+                made=response.made,
+            )
+        )
+
+    def _run(
+        self,
+        response: Response,
+        output: Output,
+        offer: McpOffer,
+        arguments: dict[str, Any],
+    ) -> None:
+        item_id, server = output.item_id, offer.definition.server
+        response.open = None
+        response.running[item_id] = output
+        self._outbox.emit(
+            ev.ResponseMcpCallInProgress, output_index=output.index, item_id=item_id
+        )
+        self._outbox.want(CallMcpTool(item_id, server, offer.tool.name, arguments))
+
+    def mcp_called(self, item_id: str, result: str | ev.McpError) -> None:
+        """A tool gave something, or failed; what nobody waits for is dropped."""
+        for response in list(self._active.values()):
+            output = response.running.pop(item_id, None)
+            if output is not None:
+                self._end_call(response, output, result)
+                response.called.add(item_id)
+                self._go_on(response)
+
+    def _end_call(
+        self, response: Response, output: Output, result: str | ev.McpError
+    ) -> None:
+        event: type = ev.ResponseMcpCallFailed
+        if isinstance(result, str):
+            output.result, event = result, ev.ResponseMcpCallCompleted
+        else:
+            output.error = result
+        self._outbox.emit(event, output_index=output.index, item_id=output.item_id)
+        self._finish_item(response, output, "completed")
+
+    def _abandon_calls(self, response: Response) -> None:
+        for item_id, output in response.running.items():
+            self._outbox.want(StopMcpCall(item_id))
+            why = "The response ended before the call did."
+            self._end_call(response, output, ev.McpToolExecutionError(message=why))
+        response.running.clear()
+
+    def answer_approval(
+        self, request: ApprovalRequest, answer: ev.McpApprovalResponseItem
+    ) -> None:
+        """Go on with a call that was allowed or refused, once nothing else is said."""
+        self._mcp.settle(request)
+        self._answered.append((request, answer))
+        self._follow_approvals()
+
+    def _follow_approvals(self) -> None:
+        for pair in list(self._answered):
+            request, answer = pair
+            if request.config.conversation == "none" or self.active_id is None:
+                self._answered.remove(pair)
+                self._follow_approval(request, answer)
+
+    def _follow_approval(
+        self, request: ApprovalRequest, answer: ev.McpApprovalResponseItem
+    ) -> None:
+        """Go on in a response of its own: with the call, or with words about it."""
+        try:
+            response = self._begin(
+                request.config,
+                given=request.given,
+                servers=request.servers,
+                earlier=(*request.made, answer) if request.made else (),
+            )
+        except ServerError as error:  # it has grown too long
+            self._outbox.refuse(error)
+            return
+        response.rounds = 1
+        if not answer.approve:
+            self._ask(response)
+            return
+        response.reading, response.said = None, True
+        output = self._open(
+            response,
+            name=request.offer.tool.name,
+            offer=request.offer,
+            text=request.item.arguments,
+            approved_by=str(request.item.id),
+        )
+        self._run(response, output, request.offer, request.arguments)
 
     def _audio_delta(self, response: Response, output: Output, data: bytes) -> None:
         if data:
@@ -421,6 +703,18 @@ class Responses:
         """The answer is complete."""
         response = self._active.get(response_id)
         if response is not None:
+            response.said = True
+            self._go_on(response)
+
+    def _go_on(self, response: Response) -> None:
+        """End, unless calls run or their results are still to be answered."""
+        if not response.said:
+            return
+        if response.running or (response.called and not response.asked_client):
+            self._close_output(response, "completed")
+            if not response.running:
+                self._ask(response)
+        else:
             self._end(response, "completed")
 
     def fail(self, response_id: str, message: str, code: str | None = None) -> None:
@@ -448,6 +742,7 @@ class Responses:
     ) -> None:
         closing = "completed" if status == "completed" else "incomplete"
         self._close_output(response, closing, last=True)
+        self._abandon_calls(response)
         del self._active[response.id]
         self._items.forget_aside(response.aside)
         usage = Usage() if status == "failed" else self._usage(response)
@@ -458,6 +753,8 @@ class Responses:
         self._accounts.spend(response.id, usage.total_tokens)
         if response.in_conversation and status in ("completed", "incomplete"):
             self.on_answered(response)
+        if details is None or details.reason != "turn_detected":
+            self._follow_approvals()  # else the user has the floor
 
     def _usage(self, response: Response) -> Usage:
         return self._accounts.usage(
@@ -481,7 +778,7 @@ class Responses:
             id=response.id,
             status=status,
             status_details=details,
-            output=list(response.output),
+            output=response.output,
             conversation_id=self.conversation_id if response.in_conversation else None,
             output_modalities=[response.modality],
             max_output_tokens=response.limit,
@@ -515,14 +812,14 @@ class Responses:
         )
         return output
 
-    def _open(self, response: Response, *, call_id: str = "", name: str = "") -> Output:
+    def _open(self, response: Response, **fields: Any) -> Output:
         output = Output(
             item_id=self._outbox.new_id("item"),
-            index=len(response.output),
+            index=len(response.slots),
             previous_item_id=self._items.last_id,
-            call_id=call_id,
-            name=name,
+            **fields,
         )
+        response.slots.append(None)
         response.open = output
         item = _output_item(response, output, "in_progress")
         self._outbox.emit(
@@ -588,8 +885,9 @@ class Responses:
 
     def _finish_item(self, response: Response, output: Output, status: str) -> None:
         item = _output_item(response, output, status)
-        response.open = None
-        response.output.append(item)
+        if response.open is output:
+            response.open = None
+        response.slots[output.index] = item
         if response.in_conversation and output.item_id in self._items:
             audio = np.concatenate(output.audio) if output.audio else None
             self._items.set(output.item_id, Entry(item, audio))
@@ -609,6 +907,8 @@ class Responses:
 
 
 def _output_item(response: Response, output: Output, status: str) -> Any:
+    if output.offer is not None:
+        return _mcp_item(output, output.offer)
     if output.is_call:
         return ev.FunctionCallItem(
             id=output.item_id,
@@ -630,6 +930,24 @@ def _output_item(response: Response, output: Output, status: str) -> Any:
         role="assistant",
         content=content,
         phase=output.phase,
+    )
+
+
+def _mcp_item(output: Output, offer: McpOffer) -> Any:
+    """The item of a call, or of the question whether it is allowed."""
+    common: dict[str, Any] = {
+        "id": output.item_id,
+        "server_label": offer.definition.label,
+        "name": output.name,
+        "arguments": output.text,
+    }
+    if output.asks:
+        return ev.McpApprovalRequestItem(**common)
+    return ev.McpCallItem(
+        **common,
+        approval_request_id=output.approved_by,
+        output=output.result,
+        error=output.error,
     )
 
 
@@ -659,6 +977,7 @@ def _speakable(response: Response) -> int | None:
 def _written_tokens(response: Response, more: str = "") -> int:
     """Tokens of all that was written, and of `more` that would go on with it."""
     texts = [_text_of_item(item) for item in response.output]
+    texts += [call.name + call.text for call in response.running.values()]
     if response.open is not None:
         texts.append(response.open.name + response.open.text + more)
     else:
@@ -669,9 +988,9 @@ def _written_tokens(response: Response, more: str = "") -> int:
 
 
 def _text_of_item(item: Any) -> str:
-    if isinstance(item, ev.FunctionCallItem):
-        return f"{item.name}{item.arguments}"
-    return "".join(map(text_of, item.content))
+    if isinstance(item, ev.MessageItem):
+        return "".join(map(text_of, item.content))
+    return f"{item.name}{item.arguments}"
 
 
 def _given(value: Any, default: Any) -> Any:
