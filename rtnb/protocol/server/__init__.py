@@ -13,8 +13,8 @@ How it is driven:
             start(effect)
 
 The engine answers an effect by calling back: `judged`, `drafted`, `transcribed`,
-`nothing_heard`, `transcription_failed`, `write`, `play`, `call`, `finish`, `fail`,
-`mcp_listed`, `mcp_failed`, `mcp_called`.
+`nothing_heard`, `transcription_failed`, `write`, `play`, `call`, `next_message`,
+`account`, `finish`, `stop`, `fail`, `mcp_listed`, `mcp_failed`, `mcp_called`.
 
 Time is an argument: seconds since the epoch. Audio inside is float32, mono, 24 kHz;
 positions are counted in samples appended since the session began.
@@ -23,6 +23,7 @@ positions are counted in samples appended since the session began.
 from __future__ import annotations
 
 from rtnb.protocol.formats import SAMPLE_RATE
+from rtnb.protocol.server.accounts import Tokens
 from rtnb.protocol.server.effects import (
     CallMcpTool,
     Draft,
@@ -44,11 +45,13 @@ from rtnb.protocol.server.effects import (
 from rtnb.protocol.server.input_audio import JUDGE_PATIENCE_S, SHORTEST_COMMIT_MS
 from rtnb.protocol.server.listening import Machine
 from rtnb.protocol.server.machine import ServerMachine
+from rtnb.protocol.server.responses import FAILURES, Shortfall
 from rtnb.protocol.server.transcription import TranscriptionMachine
 from rtnb.protocol.server.transcripts import HeardWord
 from rtnb.protocol.server.translation import TranslationMachine
 
 __all__ = [
+    "FAILURES",
     "JUDGE_PATIENCE_S",
     "SAMPLE_RATE",
     "SHORTEST_COMMIT_MS",
@@ -68,8 +71,10 @@ __all__ = [
     "Recognise",
     "Respond",
     "ServerMachine",
+    "Shortfall",
     "StopMcpCall",
     "StopResponding",
+    "Tokens",
     "TranscriptionMachine",
     "Translate",
     "TranslationMachine",

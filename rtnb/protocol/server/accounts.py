@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rtnb.protocol import events as ev
@@ -28,6 +29,32 @@ CACHE_STEP: Final = 64
 """Cached tokens come in multiples of this, in every usage seen."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """Tokens of a response as somebody says they are; what is None is counted.
+
+    Parameters
+    ----------
+    input_text, input_audio, input_image : int or None
+        What it reads.
+    cached : int or None
+        How much of that is cached, text first; rounded down to a multiple of 64.
+    output_text, output_audio : int or None
+        What it writes and speaks.
+    """
+
+    input_text: int | None = None
+    input_audio: int | None = None
+    input_image: int | None = None
+    cached: int | None = None
+    output_text: int | None = None
+    output_audio: int | None = None
+
+
+COUNTED: Final = Tokens()
+"""Nobody says anything."""
+
+
 class Accounts:
     """Usage of responses, with the prefix cache, and the rate limit.
 
@@ -45,7 +72,13 @@ class Accounts:
         self._reserved: dict[str, int] = {}
 
     def usage(
-        self, read: Weights, *, text: int, audio: int, in_conversation: bool
+        self,
+        read: Weights,
+        *,
+        text: int,
+        audio: int,
+        in_conversation: bool,
+        told: Tokens = COUNTED,
     ) -> Usage:
         """Usage of a response.
 
@@ -57,6 +90,8 @@ class Accounts:
             Tokens it wrote and spoke.
         in_conversation : bool
             Whether the next response's cache begins with this input.
+        told : Tokens
+            What stands instead of what is counted.
 
         Notes
         -----
@@ -65,7 +100,12 @@ class Accounts:
         cached = self._cached(read)
         if in_conversation:
             self._context = read
-        text_in, audio_in, image_in = _sums(read)
+        counted = _sums(read)
+        said = (told.input_text, told.input_audio, told.input_image)
+        text_in, audio_in, image_in = map(_or, said, counted)
+        if told.cached is not None or any(one is not None for one in said):
+            cached = _split(_or(told.cached, cached.total), text_in, audio_in, image_in)
+        text, audio = _or(told.output_text, text), _or(told.output_audio, audio)
         return Usage(
             total_tokens=text_in + audio_in + image_in + text + audio,
             input_tokens=text_in + audio_in + image_in,
@@ -92,10 +132,7 @@ class Accounts:
             lambda pair: pair[0] == pair[1], zip(self._context, read, strict=False)
         )
         text, audio, image = _sums([new for _, new in shared])
-        steps = (text + audio + image) // CACHE_STEP * CACHE_STEP
-        text = min(text, steps)
-        audio = min(audio, steps - text)
-        return Weight("", text, audio, steps - text - audio)
+        return _split(text + audio + image, text, audio, image)
 
     def reserve(self, response_id: str, tokens: int) -> None:
         """Set aside what a response reads and may write, until it ends."""
@@ -131,3 +168,15 @@ def _sums(weights: Iterable[Weight]) -> tuple[int, int, int]:
         audio += weight.audio
         image += weight.image
     return text, audio, image
+
+
+def _split(cached: int, text: int, audio: int, image: int) -> Weight:
+    """Cached tokens of an input, in steps: text first, then audio."""
+    steps = min(cached, text + audio + image) // CACHE_STEP * CACHE_STEP
+    text = min(text, steps)
+    audio = min(audio, steps - text)
+    return Weight("", text, audio, steps - text - audio)
+
+
+def _or(said: int | None, counted: int) -> int:
+    return counted if said is None else said

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from rtnb.audio import Samples
+    from rtnb.protocol.server.accounts import Tokens
     from rtnb.protocol.server.mcp import Definition
+    from rtnb.protocol.server.responses import Shortfall
 
 
 class ServerMachine(ListeningMachine):
@@ -272,6 +274,20 @@ class ServerMachine(ListeningMachine):
         """The responder has said all; where MCP calls run, it is asked once more."""
         self._outbox.now = now
         self._responses.finish(response_id)
+
+    def stop(self, response_id: str, reason: Shortfall, now: float) -> None:
+        """The answer ends before its end: the response is ``incomplete``."""
+        self._outbox.now = now
+        self._responses.stop(response_id, reason)
+
+    def next_message(self, response_id: str, now: float) -> None:
+        """What follows is a message of its own; of models that make one, the same."""
+        self._outbox.now = now
+        self._responses.next_message(response_id)
+
+    def account(self, response_id: str, tokens: Tokens) -> None:
+        """The response costs so much, whatever it reads and writes."""
+        self._responses.account(response_id, tokens)
 
     def fail(
         self, response_id: str, message: str, now: float, *, code: str | None = None

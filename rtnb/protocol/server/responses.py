@@ -6,7 +6,7 @@ import bisect
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from rtnb.audio import Samples, pcm16_decode, pcm16_encode
 from rtnb.errors import ServerError
 from rtnb.protocol import events as ev
 from rtnb.protocol.formats import SAMPLE_RATE, OutputEncoder
+from rtnb.protocol.server.accounts import COUNTED, Tokens
 from rtnb.protocol.server.context import Context, check_model, facts_of
 from rtnb.protocol.server.effects import (
     CallMcpTool,
@@ -52,6 +53,8 @@ FAILURES: Final = {
 """Why a response fails: the ``type`` of the error by its ``code``. The codes are
 documented; of the types it is known that they vary."""
 
+Shortfall: TypeAlias = Literal["max_output_tokens", "content_filter"]
+"""Why a response is incomplete."""
 MOST_ROUNDS: Final = 8
 """How often the results of MCP calls are answered in one response, ours; the last time
 there is nothing to call any more."""
@@ -134,6 +137,7 @@ class Response:
     """Whether the client has to do something before this can go on."""
     text_tokens: int = 0
     audio_samples: int = 0
+    tokens: Tokens = COUNTED
 
     @property
     def output(self) -> list[Any]:
@@ -726,11 +730,29 @@ class Responses:
             details = ev.StatusDetails(type="failed", error=error)
             self._end(response, "failed", details=details)
 
+    def stop(self, response_id: str, reason: Shortfall) -> None:
+        """The answer is over before its end: the response is ``incomplete``."""
+        response = self._active.get(response_id)
+        if response is not None:
+            details = ev.StatusDetails(type="incomplete", reason=reason)
+            self._end(response, "incomplete", details=details)
+            self._outbox.want(StopResponding(response.id))
+
+    def next_message(self, response_id: str) -> None:
+        """What follows is a message of its own, if the model makes several."""
+        response = self._active.get(response_id)
+        if response is not None and facts_of(self._settings.raw["model"]).reasons:
+            self._close_output(response, "completed")
+
+    def account(self, response_id: str, tokens: Tokens) -> None:
+        """The response costs so much, whatever it reads and writes."""
+        response = self._active.get(response_id)
+        if response is not None:
+            response.tokens = tokens
+
     def _end_at_limit(self, response: Response) -> bool:
         """End a response that would write or speak more than it may; false."""
-        details = ev.StatusDetails(type="incomplete", reason="max_output_tokens")
-        self._end(response, "incomplete", details=details)
-        self._outbox.want(StopResponding(response.id))
+        self.stop(response.id, "max_output_tokens")
         return False
 
     def _end(
@@ -762,6 +784,7 @@ class Responses:
             text=response.text_tokens,
             audio=response.audio_tokens,
             in_conversation=response.in_conversation,
+            told=response.tokens,
         )
 
     def _wire(
