@@ -148,7 +148,7 @@ class McpClients:
         except _RefusedError as error:
             if error.status is not None:
                 return McpHttpError(code=error.status, message=str(error))
-            return McpProtocolError(code=error.code, message=str(error))
+            return McpProtocolError(code=error.rpc_code, message=str(error))
         except EngineError as error:
             return McpProtocolError(code=_FAILED, message=str(error))
 
@@ -194,7 +194,7 @@ class _RefusedError(EngineError):
 
     def __init__(self, message: str, code: int, status: int | None) -> None:
         super().__init__(message)
-        self.code = code
+        self.rpc_code = code
         self.status = status
 
 
