@@ -1,7 +1,8 @@
 """Pictures that a model is shown: whatever holds one, made a small PNG or JPEG file.
 
 A picture is always encoded anew, so that nothing travels but its pixels: no place, no
-camera, no thumbnail of what was cut off.
+camera, no thumbnail of what was cut off. What is transparent becomes white, for models
+take it to be black.
 """
 
 from __future__ import annotations
@@ -163,9 +164,10 @@ def _opened(image: Picturesque) -> PIL.Image.Image:
             )
     _check_size(*opened.size)
     upright = PIL.ImageOps.exif_transpose(opened)
-    has_alpha = upright.has_transparency_data
-    gray = upright.mode in ("1", "L") and not has_alpha
-    return upright.convert("RGBA" if has_alpha else "L" if gray else "RGB")
+    if upright.has_transparency_data:
+        paper = PIL.Image.new("RGBA", upright.size, "white")
+        return PIL.Image.alpha_composite(paper, upright.convert("RGBA")).convert("RGB")
+    return upright.convert("L" if upright.mode in ("1", "L") else "RGB")
 
 
 def _read(data: bytes, name: str) -> PIL.Image.Image:
@@ -235,16 +237,11 @@ def _is_photo(image: Picturesque) -> bool:
 
 
 def _encoded(pixels: PIL.Image.Image, *, photo: bool) -> Image:
-    import PIL.Image
-
     file = io.BytesIO()
     if not photo:
         pixels.save(file, format="PNG")
     if photo or file.tell() > PNG_BYTES:
         file = io.BytesIO()
-        if pixels.mode == "RGBA":
-            paper = PIL.Image.new("RGBA", pixels.size, "white")
-            pixels = PIL.Image.alpha_composite(paper, pixels).convert("RGB")
         pixels.save(file, format="JPEG", quality=JPEG_QUALITY)
         return Image(file.getvalue(), *pixels.size, "JPEG")
     return Image(file.getvalue(), *pixels.size, "PNG")

@@ -58,6 +58,12 @@ def test_a_figure_and_its_axes_are_drawn():
         assert (picture(drawn).size, is_picture(drawn)) == ("100 x 50 pixels", True)
 
 
+def test_what_is_transparent_is_white():
+    figure = Figure(figsize=(1, 1), facecolor="none")
+    for shown in (picture(PIL.Image.new("RGBA", (9, 9))), picture(figure)):
+        assert shown.image.dominant_colour() == (255, 255, 255)
+
+
 def test_a_gray_or_boolean_array():
     assert picture(np.zeros((5, 7))).size == "7 x 5 pixels"
     assert picture(np.eye(9, dtype=bool)).image.height == 9
