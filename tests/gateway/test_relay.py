@@ -9,15 +9,19 @@ import base64
 import contextlib
 import itertools
 import json
+import socket
 
+import psutil
 import pytest
 import websockets
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
 
+from rtnb.audio import Clip
+from rtnb.gateway.frames import MicrophoneFrame, pack_microphone
 from tests.gateway.conftest import start_gateway, stop_gateway
-from tests.gateway.test_app import answer, connect, refusal
+from tests.gateway.test_app import connect, refusal
 from tests.gateway.test_media import (  # noqa: F401 - run through the relay too
     Page,
     media,
@@ -98,9 +102,9 @@ def response(status="in_progress", response_id="resp_1"):
     return {**body, "conversation_id": "conv_1", "output": []}
 
 
-STARTED = event(
-    "input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_user"
-)
+def started():
+    kind = "input_audio_buffer.speech_started"
+    return event(kind, audio_start_ms=0, item_id="item_user")
 
 
 class Provider:
@@ -137,36 +141,37 @@ class Provider:
         return [json.loads(f)["type"] for f in self.frames._queue]
 
 
-def with_provider(scenario, **options):
-    """Run ``scenario(provider, relay)`` with a relay before a provider of the test's."""
-
-    async def run():
-        provider = Provider()
-        async with websockets.serve(
-            provider.serve,
-            "127.0.0.1",
-            0,
-            process_request=provider.screen,
-            compression=None,
-        ) as server:
-            port = server.sockets[0].getsockname()[1]
-            path = options.pop("path", "/v1/realtime?lang=de&model=x")
-            url = f"ws://127.0.0.1:{port}{path}"
-            starting = relay(url, **options)
-            running = await asyncio.to_thread(starting.__enter__)
-            try:
-                return await scenario(provider, running)
-            finally:
-                await asyncio.to_thread(starting.__exit__, None, None, None)
-
-    return asyncio.run(run())
+async def meet(scenario, port, gateway):
+    """Run ``scenario(provider, gateway)`` with a provider of the test's at the port."""
+    provider = Provider()
+    async with websockets.serve(
+        provider.serve,
+        "127.0.0.1",
+        port,
+        process_request=provider.screen,
+        compression=None,
+    ):
+        return await scenario(provider, gateway)
 
 
-async def with_page(gateway, control):
-    """A page of the session of a control connection."""
-    session_id = (await answer(control))["session"]["id"]
-    ticket = await asyncio.to_thread(mint, gateway, session_id)
-    return media(gateway, ticket)
+@pytest.fixture(scope="module")
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def with_provider(free_port):
+    """Runs ``scenario(provider, gateway)``, each time with another provider."""
+    url = f"ws://127.0.0.1:{free_port}/v1/realtime?lang=de&model=x"
+    with relay(url) as running:
+        yield lambda scenario: asyncio.run(meet(scenario, free_port, running))
+
+
+async def page_of(gateway, created):
+    """The media socket of a session."""
+    session_id = json.loads(created)["session"]["id"]
+    return media(gateway, await asyncio.to_thread(mint, gateway, session_id))
 
 
 # -- faithfully --------------------------------------------------------------------------
@@ -183,7 +188,7 @@ FRAMES = [
 ]
 
 
-def test_every_frame_passes_byte_for_byte_both_ways():
+def test_every_frame_passes_byte_for_byte_both_ways(with_provider):
     async def scenario(provider, gateway):
         async with connect(gateway) as control:
             await control.recv()
@@ -205,7 +210,7 @@ def test_every_frame_passes_byte_for_byte_both_ways():
         (1000, ""),
     ],
 )
-def test_the_providers_close_reaches_the_client(code, reason):
+def test_the_providers_close_reaches_the_client(code, reason, with_provider):
     async def scenario(provider, gateway):
         async with connect(gateway) as control:
             await provider.opened.wait()
@@ -220,7 +225,7 @@ def test_the_providers_close_reaches_the_client(code, reason):
     assert with_provider(scenario) == (code, reason)
 
 
-def test_a_provider_that_is_gone_is_told():
+def test_a_provider_that_is_gone_is_told(with_provider):
     async def scenario(provider, gateway):
         async with connect(gateway) as control:
             await control.recv()
@@ -233,7 +238,7 @@ def test_a_provider_that_is_gone_is_told():
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4001, "enough")])
-def test_the_clients_close_reaches_the_provider(code, reason):
+def test_the_clients_close_reaches_the_provider(code, reason, with_provider):
     async def scenario(provider, gateway):
         async with connect(gateway) as control:
             await control.recv()
@@ -243,7 +248,7 @@ def test_the_clients_close_reaches_the_provider(code, reason):
     assert with_provider(scenario) == (code, reason)
 
 
-def test_a_client_that_vanishes_leaves_no_session_behind():
+def test_a_client_that_vanishes_leaves_no_session_behind(with_provider):
     async def scenario(provider, gateway):
         async with connect(gateway) as control:
             await control.recv()
@@ -253,7 +258,7 @@ def test_a_client_that_vanishes_leaves_no_session_behind():
     assert with_provider(scenario)[0] == 1001
 
 
-def test_the_handshake_is_the_clients_but_for_the_key():
+def test_the_handshake_is_the_clients_but_for_the_key(with_provider):
     async def scenario(provider, gateway):
         headers = {
             "Authorization": f"Bearer {gateway.token}",
@@ -272,13 +277,15 @@ def test_the_handshake_is_the_clients_but_for_the_key():
     assert "Cookie" not in headers
 
 
-def test_azure_gets_its_key_bare():
+def test_azure_gets_its_key_bare(free_port):
     async def scenario(provider, gateway):
         async with connect(gateway):
             return provider.requests[0].headers
 
     arguments = ("--upstream-key-header", "api-key")
-    headers = with_provider(scenario, arguments=arguments)
+    url = f"ws://127.0.0.1:{free_port}/openai/v1/realtime"
+    with relay(url, arguments=arguments) as running:
+        headers = asyncio.run(meet(scenario, free_port, running))
     assert headers["api-key"] == KEY
     assert "Authorization" not in headers
 
@@ -309,7 +316,7 @@ def denial(gateway):
     return scenario()
 
 
-def test_a_refusal_passes_with_its_json_but_without_the_key():
+def test_a_refusal_passes_with_its_json_but_without_the_key(with_provider):
     body = '{ "error": {"message": "Incorrect API key provided: ' + KEY + '"} }'
 
     async def scenario(provider, gateway):
@@ -326,7 +333,7 @@ def test_a_refusal_passes_with_its_json_but_without_the_key():
     assert response.body.decode() == body.replace(KEY, "***")
 
 
-def test_a_redirect_does_not_lead_the_key_elsewhere():
+def test_a_redirect_does_not_lead_the_key_elsewhere(with_provider):
     async def scenario(provider, gateway):
         elsewhere = Headers({"Location": "/v1/elsewhere"})
         provider.refuse_with = Response(302, "Found", elsewhere)
@@ -340,3 +347,228 @@ def test_the_relay_has_its_own_token(gateway, provider):
     headers = {"Authorization": f"Bearer {KEY}"}
     status, _ = asyncio.run(refusal(gateway, headers=headers))
     assert status == 401
+
+
+# -- the page ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_talk(with_provider):
+    """Runs ``scenario(provider, control, page)`` in a session of the test's provider."""
+
+    def run(scenario):
+        async def talk(provider, gateway):
+            async with (
+                connect(gateway, close_timeout=0.5) as control,
+                await page_of(gateway, await control.recv()) as media_socket,
+            ):
+                page = Page(media_socket)
+                await page.until("mic")
+                return await scenario(provider, control, page)
+
+        return with_provider(talk)
+
+    return run
+
+
+async def say_it(provider, page, *frames):
+    """Have the provider speak, and the page get all of it."""
+    for frame in frames:
+        await provider.socket.send(frame)
+    committed = event("input_audio_buffer.committed", item_id="i", previous_item_id="")
+    await provider.socket.send(committed)
+    await page.until("tick")
+
+
+async def interrupt(provider, page, played_ms, item_id="item_1"):
+    """The user speaks; the page has played so much."""
+    await provider.socket.send(started())
+    flush = await page.until("flush")
+    assert provider.untaken == []
+    flushed = {"flush_id": flush["flush_id"], "item_id": item_id}
+    await page.say(type="flushed", played_ms=played_ms, **flushed)
+    return json.loads(await provider.next())
+
+
+@pytest.mark.parametrize(
+    ("played_ms", "cut_ms"), [(333.96, 333), (0.0, 0), (1000.0, 1000), (5000.0, 1000)]
+)
+def test_an_answer_is_cut_at_what_was_heard_of_what_came(played_ms, cut_ms, with_talk):
+    async def scenario(provider, _, page):
+        await say_it(provider, page, delta(600), delta(400))
+        cut = await interrupt(provider, page, played_ms)
+        del cut["event_id"]
+        return cut, len(page.audio["item_1"])
+
+    cut, heard = with_talk(scenario)
+    assert heard == 48 * 1000
+    assert cut == {
+        "type": "conversation.item.truncate",
+        "item_id": "item_1",
+        "content_index": 0,
+        "audio_end_ms": cut_ms,
+    }
+
+
+def test_the_right_answer_is_cut_and_once(with_talk):
+    async def scenario(provider, _, page):
+        await say_it(provider, page, delta(100), delta(200, "item_2"))
+        await page.say(type="ended", item_id="item_1", played_ms=100.0)
+        first = await interrupt(provider, page, 50.5, "item_2")
+        await provider.socket.send(started())
+        await say_it(provider, page, delta(300, "item_3"))
+        return first, await interrupt(provider, page, 7.0, "item_3")
+
+    cuts = with_talk(scenario)
+    assert [(cut["item_id"], cut["audio_end_ms"]) for cut in cuts] == [
+        ("item_2", 50),
+        ("item_3", 7),
+    ]
+
+
+def test_an_answer_that_comes_twice_is_heard_once(with_talk):
+    async def scenario(provider, _, page):
+        piece = delta(100)
+        await say_it(provider, page, piece, piece)
+        return (await interrupt(provider, page, 900.0))["audio_end_ms"]
+
+    assert with_talk(scenario) == 100
+
+
+def test_what_the_client_has_cut_is_not_cut_again(with_talk):
+    async def scenario(provider, control, page):
+        await say_it(provider, page, delta(500))
+        mine = {"item_id": "item_1", "content_index": 0, "audio_end_ms": 11}
+        await control.send(json.dumps({"type": "conversation.item.truncate", **mine}))
+        cut = json.loads(await provider.next())
+        await provider.socket.send(started())
+        flush = await page.until("flush")
+        await page.say(type="flushed", flush_id=flush["flush_id"], item_id=None)
+        await page.say(type="press")
+        return cut["audio_end_ms"], json.loads(await provider.next())["type"]
+
+    assert with_talk(scenario) == (11, "input_audio_buffer.clear")
+
+
+def test_nothing_is_cut_where_speech_does_not_interrupt(with_talk):
+    async def scenario(provider, _, page):
+        session = json.loads(json.dumps(SESSION))
+        session["audio"]["input"]["turn_detection"]["interrupt_response"] = False
+        await provider.socket.send(event("session.updated", session=session))
+        await say_it(provider, page, delta(500))
+        await provider.socket.send(started())
+        await page.until("speech_started")
+        await page.say(type="ping", t=1)
+        while (message := json.loads(await page.socket.recv()))["type"] != "pong":
+            assert message["type"] != "flush"
+        return provider.untaken
+
+    assert with_talk(scenario) == []
+
+
+def test_interrupt_cancels_and_what_is_on_its_way_is_not_played(with_talk):
+    async def scenario(provider, control, page):
+        created = event("response.created", response=response())
+        await provider.socket.send(created)
+        await page.until("tick")
+        await provider.socket.send(delta(200))
+        while "item_1" not in page.audio:
+            await page.say(type="ping", t=1)
+            await page.until("pong")
+        await page.say(type="interrupt")
+        cancel = json.loads(await provider.next())
+        flush = await page.until("flush")
+        late = delta(300)
+        await provider.socket.send(late)
+        while await control.recv() != late:
+            pass
+        await page.say(
+            type="flushed", flush_id=flush["flush_id"], item_id="item_1", played_ms=150
+        )
+        cut = json.loads(await provider.next())
+        await say_it(provider, page)
+        return cancel, cut["audio_end_ms"], len(page.audio["item_1"])
+
+    cancel, cut_ms, heard = with_talk(scenario)
+    assert (cancel["type"], cancel["response_id"]) == ("response.cancel", "resp_1")
+    assert (cut_ms, heard) == (150, 48 * 200)
+
+
+@pytest.mark.parametrize(
+    ("wire", "size"),
+    [({"type": "audio/pcm", "rate": 24000}, 1920), ({"type": "audio/pcmu"}, 320)],
+)
+def test_the_microphone_is_sent_in_the_sessions_format(wire, size, with_talk):
+    async def scenario(provider, control, page):
+        update = {"type": "realtime", "audio": {"input": {"format": wire}}}
+        await control.send(json.dumps({"type": "session.update", "session": update}))
+        await provider.next("session.update")
+        for number in range(5):
+            sound = pack_microphone(MicrophoneFrame(number, 0.0, bytes(1920)))
+            await page.socket.send(sound)
+        frames = [json.loads(await provider.next()) for _ in range(5)]
+        hops = await page.until("probability")
+        sizes = [len(base64.b64decode(frame["audio"])) for frame in frames]
+        return {frame["type"] for frame in frames}, sizes, hops["hop0"]
+
+    kinds, sizes, hop = with_talk(scenario)
+    assert kinds == {"input_audio_buffer.append"}
+    assert sizes[-1] == size
+    assert hop == 0
+
+
+def test_a_turn_that_the_provider_does_not_take_is_told_to_the_page(with_talk):
+    async def scenario(provider, _, page):
+        await page.say(type="press")
+        await page.speak(Clip.silence(0.2, SECOND))
+        await page.say(type="release")
+        commit = json.loads(await provider.next("input_audio_buffer.commit"))
+        create = json.loads(await provider.next("response.create"))
+        refusals = [
+            {"type": "t", "message": name, "event_id": of["event_id"]}
+            for name, of in (("no commit", commit), ("no answer", create))
+        ]
+        refusals.insert(0, {"type": "t", "message": "not yours", "event_id": None})
+        for error in refusals:
+            await provider.socket.send(event("error", error=error))
+        return [(await page.until("error"))["message"] for _ in range(2)]
+
+    assert with_talk(scenario) == ["no commit", "no answer"]
+
+
+def test_the_page_hears_though_the_client_does_not_read(with_talk):
+    async def scenario(provider, _, page):
+        pieces = [delta(100) for _ in range(200)]
+        for piece in pieces:
+            await provider.socket.send(piece)
+        await say_it(provider, page)
+        return len(page.audio["item_1"])
+
+    assert with_talk(scenario) == 48 * 100 * 200
+
+
+# -- the key -----------------------------------------------------------------------------
+
+
+def test_the_key_is_nowhere_to_be_seen(tmp_path, provider):
+    log = tmp_path / "log"
+    seen = []
+
+    async def scenario(running):
+        async with connect(running) as control:
+            seen.append(await control.recv())
+            async with await page_of(running, seen[0]) as socket:
+                seen.append(await Page(socket).until("hello"))
+            await control.send("{")
+            seen.append(await control.recv())
+        status, error = await refusal(
+            running, headers={"Authorization": f"Bearer {KEY}"}
+        )
+        seen.append((status, error))
+
+    with log.open("w") as stderr, relay(provider.url, stderr=stderr) as running:
+        asyncio.run(scenario(running))
+        process = psutil.Process(running.process.pid)
+        seen += [process.cmdline(), process.environ(), repr(running)]
+    assert "session.opened" in log.read_text()
+    assert KEY not in log.read_text() + repr(seen)
