@@ -261,6 +261,17 @@ def test_the_delay_is_in_force_and_not_echoed(desk):
     )
 
 
+def test_noise_reduction_says_for_which_microphone(desk):
+    strength = {"strength": 0.5}
+    error = error_of(desk.update(noise_reduction=strength))
+    assert error["code"] == "missing_required_parameter"
+    assert error["param"] == "session.audio.input.noise_reduction.type"
+    desk.update(noise_reduction={"type": "far_field"})
+    [updated] = desk.update(noise_reduction=strength)
+    chosen = updated["session"]["audio"]["input"]["noise_reduction"]
+    assert chosen == {"type": "far_field", "strength": 0.5}
+
+
 # -- what is refused ---------------------------------------------------------------------
 
 

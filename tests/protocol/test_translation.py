@@ -178,6 +178,12 @@ def test_only_languages_that_the_translator_knows():
             "invalid_value",
             "session.audio.input.noise_reduction.type",
         ),
+        (
+            "session.update",
+            {"session": {"audio": {"input": {"noise_reduction": {"strength": 0.5}}}}},
+            "missing_required_parameter",
+            "session.audio.input.noise_reduction.type",
+        ),
         ("input_audio_buffer.append", {"audio": ""}, "invalid_value", "type"),
         ("input_audio_buffer.commit", {}, "invalid_value", "type"),
         ("response.create", {}, "invalid_value", "type"),

@@ -104,6 +104,7 @@ def merge_session(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, A
     when not given, as recorded from the service.
     """
     session = merged(current, patch)
+    check_noise_reduction(session)
     heard = session["audio"]["input"]
     filled: dict[str, Any] = {}
     if heard["turn_detection"] is not None:
@@ -113,6 +114,24 @@ def merge_session(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, A
         empty = {"model": None, "language": None, "prompt": None}
         filled["transcription"] = {**empty, **heard["transcription"]}
     return merged(session, {"audio": {"input": filled}})
+
+
+def check_noise_reduction(session: dict[str, Any]) -> None:
+    """Refuse noise reduction that does not say for which microphone.
+
+    Raises
+    ------
+    ServerError
+        If, with all that was said before, its ``type`` is missing.
+    """
+    chosen = ((session["audio"] or {}).get("input") or {}).get("noise_reduction")
+    if chosen is not None and "type" not in chosen:
+        path = "session.audio.input.noise_reduction.type"
+        raise refusal(
+            f"Missing required parameter: '{path}'.",
+            "missing_required_parameter",
+            param=path,
+        )
 
 
 class Settings:

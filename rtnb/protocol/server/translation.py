@@ -23,7 +23,12 @@ from rtnb.protocol.rules import refuse_value
 from rtnb.protocol.server.effects import Translate
 from rtnb.protocol.server.listening import ListeningMachine
 from rtnb.protocol.server.outbox import Outbox, refusal
-from rtnb.protocol.server.settings import SESSION_SECONDS, Settings, vad_defaults
+from rtnb.protocol.server.settings import (
+    SESSION_SECONDS,
+    Settings,
+    check_noise_reduction,
+    vad_defaults,
+)
 from rtnb.protocol.validation import parse_translation_event
 
 if TYPE_CHECKING:
@@ -81,9 +86,11 @@ class TranslationSettings(Settings):
         Raises
         ------
         ServerError
-            If the language is not one that can be translated into.
+            If the language is not one that can be translated into, or the noise
+            reduction has no type.
         """
         wanted = merged(self.raw, patch)
+        check_noise_reduction(wanted)
         self.session = self._typed(wanted)
         self.raw = wanted
 
