@@ -142,7 +142,7 @@ class Gateway:
                 WebSocketRoute(tap.PATH, self._tap),
                 Route("/rtnb/tickets", self._mint, methods=["POST"]),
                 *routes,
-                WebSocketRoute(TRANSLATIONS, self._translations),
+                WebSocketRoute(TRANSLATIONS, self._realtime),
                 WebSocketRoute("/{path:path}", _no_socket),
             ],
             middleware=[Middleware(Cors, knows=self._knows_origin)],
@@ -233,20 +233,13 @@ class Gateway:
             log.warning("client.refused", extra={"rtnb.status": refused.status_code})
             await websocket.send_denial_response(refused)
             return
-        if beta.asked_for(websocket.headers):
-            await _accept(websocket)
-            await beta.refuse(websocket)
-            return
         if isinstance(self._answers, Upstream):
             await self._relay(websocket, self._answers)
+        elif beta.asked_for(websocket.headers):
+            await _accept(websocket)
+            await beta.refuse(websocket)
         else:
             await self._converse(websocket, self._answers)
-
-    async def _translations(self, websocket: WebSocket) -> None:
-        if isinstance(self._answers, Upstream):  # it has an address of its own there
-            await _no_socket(websocket)
-        else:
-            await self._realtime(websocket)
 
     async def _converse(self, websocket: WebSocket, engine: Engine) -> None:
         """Hold a session with the engine."""
@@ -271,7 +264,9 @@ class Gateway:
         """Hold a session with a provider."""
         try:
             transport = await upstream.open(
-                query=websocket.url.query, headers=websocket.headers
+                query=websocket.url.query,
+                headers=websocket.headers,
+                below=websocket.url.path.partition("/realtime")[2],
             )
         except ConnectError as error:
             denial = upstream.denial(error)

@@ -135,9 +135,10 @@ class RelayedConversation:
                 self._take(await self._transport.receive())
                 await asyncio.sleep(0)  # a burst must not starve the other sessions
         except ConnectionLost as lost:
-            if self.on_hangup is not None:
-                code = BROKEN if lost.code is None else lost.code
-                self.on_hangup(code, fitting(lost.reason))
+            self._hang_up(BROKEN if lost.code is None else lost.code, lost.reason)
+        except Exception:
+            log.exception("relay.failed")
+            self._hang_up(BROKEN, "the relay failed, see its log")
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
@@ -148,6 +149,10 @@ class RelayedConversation:
             tap.end()
         known = code in SENDABLE or code in range(3000, 5000)
         await self._transport.close(code if known else GOING_AWAY, fitting(reason))
+
+    def _hang_up(self, code: int, reason: str) -> None:
+        if self.on_hangup is not None:
+            self.on_hangup(code, fitting(reason))
 
     async def _write(self) -> None:
         while True:

@@ -277,6 +277,15 @@ def test_the_handshake_is_the_clients_but_for_the_key(with_provider):
     assert "Cookie" not in headers
 
 
+def test_what_lies_below_is_asked_for_there(with_provider):
+    async def scenario(provider, gateway):
+        async with connect(gateway, path="/v1/realtime/translations?model=t"):
+            return provider.requests[0].path
+
+    path = with_provider(scenario)
+    assert path == "/v1/realtime/translations?lang=de&model=t"
+
+
 def test_azure_gets_its_key_bare(free_port):
     async def scenario(provider, gateway):
         async with connect(gateway):
