@@ -645,11 +645,11 @@ class Session:
         conversation: Literal["none", "auto"] = "none",
         instructions: str | UnsetType = UNSET,
         output_modalities: str | list[str] | UnsetType = "text",
-        metadata: Mapping[str, object] | None = None,
-        tools: Iterable[Callable[..., Any] | ToolLike | Mapping[str, Any]] = (),
         tool_choice: str | ev.ToolChoice | UnsetType = UNSET,
         max_output_tokens: int | Literal["inf"] | UnsetType = UNSET,
         voice: str | UnsetType = UNSET,
+        metadata: Mapping[str, object] | None = None,
+        tools: Iterable[Callable[..., Any] | ToolLike | Mapping[str, Any]] = (),
     ) -> Turn:
         """Ask beside the conversation, which neither waits for it nor learns of it.
 
@@ -720,12 +720,12 @@ class Session:
         *,
         instructions: str | UnsetType = UNSET,
         output_modalities: str | list[str] | UnsetType = UNSET,
-        metadata: Mapping[str, object] | None = None,
         tools: Iterable[Callable[..., Any] | ToolLike | Mapping[str, Any]]
         | UnsetType = UNSET,
         tool_choice: str | ev.ToolChoice | UnsetType = UNSET,
         max_output_tokens: int | Literal["inf"] | UnsetType = UNSET,
         voice: str | UnsetType = UNSET,
+        metadata: Mapping[str, object] | None = None,
     ) -> Turn:
         """Ask for an answer to what the conversation has.
 
