@@ -38,6 +38,22 @@ async def look_up_slowly(word: str) -> str:
     return word
 
 
+@rtnb.tool(confirm=True, timeout=5)
+def delete(path: str) -> None:
+    """Delete a file."""
+
+
+@rtnb.tool
+def plain(path: str) -> str:
+    """Read a file."""
+    return path
+
+
+def may_delete(name: str, arguments: dict[str, object]) -> bool:
+    """Allow some of it."""
+    return name == "delete" and "path" in arguments
+
+
 def opening() -> None:
     session = rtnb.connect()
     assert_type(session, Session)
@@ -84,6 +100,28 @@ def talking(session: Session) -> None:
     session.cancel()
     session.send(events.ResponseCreate())
     session.send({"type": "response.create"})
+
+
+def asking(session: Session, clip: Clip, turn: Turn) -> None:
+    session.configure(tools=[delete, plain], confirm={"delete": may_delete})
+    session.configure(tools=[look_up], confirm=True)
+    assert_type(session.ask("Angry?", instructions="One word."), Turn)
+    session.ask(["Alike?", clip, turn, turn.items[0]], metadata={"topic": "x"})
+    session.ask("Go on.", conversation="auto", tools=[look_up], voice="marin")
+    assert_type(session.respond(max_output_tokens=50), Turn)
+    assert_type(session.show("cat.png", "What is this?", detail="low"), Turn)
+    session.show(np.zeros((20, 20), np.uint8))
+    item = session.create("Hello.", after="root")
+    assert_type(item, ItemState)
+    assert_type(session.retrieve(item), Clip | None)
+    session.truncate(item, 500)
+    session.delete(item.id)
+    session.clear()
+    session.clear("output")
+    session.cancel(turn)
+    assert_type(session.tool_calls, list[ToolCall])
+    for approval in session.approvals.waiting:
+        approval.allow()
 
 
 def reading(session: Session, turn: Turn) -> None:
