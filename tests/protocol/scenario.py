@@ -17,7 +17,7 @@ A file of ``tests/protocol/scenarios`` is read line by line::
         response.status = "in_progress"
         response.id -> first           "$first" stands for it from here on
         response.id ~ resp_.{21}       matches a regular expression
-    < a.delta or b.delta, repeated     one or more of these
+    < a.delta or b.delta, repeated     one or more of these, until another event comes
     hang up 1001                       the server closes the connection
 
 Between the lines nothing else may be said.
@@ -54,6 +54,12 @@ class Scenario:
     over_a_socket: bool
     steps: list[Step]
 
+    @property
+    def labels(self):
+        """Instructions by which the engine's lines name their responses."""
+        lines = [step.text for step in self.steps if step.verb == "!"]
+        return {found[1] for line in lines if (found := re.match(r"\[(.*?)\]", line))}
+
     def __str__(self):
         return self.name
 
@@ -82,15 +88,34 @@ def read(path):
 def play(scenario, stage):
     """Play a scenario on a stage, which sends, makes the engine answer, and listens."""
     names = {}
+    stage = _Folding(stage)
     for step in scenario.steps:
         try:
             _play(step, stage, names)
         except AssertionError as error:
             where = f"{scenario.name}, line {step.number}: {step.verb} {step.text}"
             raise AssertionError(f"{where}\n{error}") from error
-    rest = stage.peek(wait=False)
+    rest = stage.take(wait=False)
     assert rest is None, f"{scenario.name}: and then {rest}"
     return names
+
+
+class _Folding:
+    """A stage whose repeated events are taken once."""
+
+    def __init__(self, stage):
+        self._stage = stage
+        self.kinds = ()
+
+    def __getattr__(self, name):
+        return getattr(self._stage, name)
+
+    def take(self, *, wait=True):
+        event = self._stage.take(wait=wait)
+        while event is not None and event["type"] in self.kinds:
+            event = self._stage.take(wait=wait)
+        self.kinds = ()
+        return event
 
 
 def _play(step, stage, names):
@@ -123,10 +148,8 @@ def _expect(step, stage, names):
     assert event["type"] in kinds, json.dumps(event)
     for line in step.below:
         _check(line, event, names)
-    while repeated and (following := stage.peek(wait=True)):
-        if following["type"] not in kinds:
-            break
-        stage.take()
+    if repeated:
+        stage.kinds = kinds
 
 
 def _check(line, event, names):

@@ -114,11 +114,8 @@ class Machines:
                 case effects.Hangup(code):
                     self._closed = code
 
-    def take(self):
+    def take(self, *, wait):
         return self._events.popleft() if self._events else None
-
-    def peek(self, *, wait):
-        return self._events[0] if self._events else None
 
     def hung_up(self):
         return self._closed
