@@ -13,12 +13,16 @@ from rtnb.audio import Clip
 from rtnb.errors import ServerError
 from rtnb.protocol import server as effects
 from rtnb.protocol.codec import to_dict
-from rtnb.protocol.server import SAMPLE_RATE, HeardWord, TranscriptionMachine
+from rtnb.protocol.server import (
+    SAMPLE_RATE,
+    HeardWord,
+    ServerMachine,
+    TranscriptionMachine,
+)
 from rtnb.protocol.server.settings import DELAYS_S
-from rtnb.protocol.server.transcription import KNOWN_MODELS
+from rtnb.protocol.server.transcription import KNOWN_MODELS, LIVE_MODELS
 from rtnb.protocol.server.transcripts import (
     DRAFT_SAMPLES,
-    LIVE_MODELS,
     continuation,
     usage_of,
 )
@@ -619,6 +623,19 @@ def test_only_one_model_speaks_of_languages(desk):
 def test_deltas_are_padded(desk):
     for event in completed(desk, CLASSIC, words(SENTENCE))[:-1]:
         assert (len(event["delta"]) + len(event["obfuscation"])) % 16 == 0
+
+
+@pytest.mark.parametrize("detection", [VAD, None])
+def test_a_conversation_is_written_down_when_it_is_committed(detection):
+    heard = {"transcription": {"model": LIVE}, "turn_detection": detection}
+    machine = ServerMachine(
+        model="gpt-realtime", now=NOW, session={"audio": {"input": heard}}
+    )
+    clip = Clip.example("austen-0880").resample(SAMPLE_RATE)
+    machine.append_audio(clip.samples, NOW)
+    asked = machine.take_effects()
+    assert not [effect for effect in asked if isinstance(effect, effects.Draft)]
+    assert bool(asked) is (detection is not None)
 
 
 # -- the end -----------------------------------------------------------------------------

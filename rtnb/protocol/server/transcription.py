@@ -24,12 +24,14 @@ from rtnb.protocol.server.settings import (
 from rtnb.protocol.server.transcripts import (
     DIARIZING_MODEL,
     LANGUAGE_MODEL,
-    LIVE_MODELS,
 )
 from rtnb.protocol.validation import validate_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+LIVE_MODELS: Final = ("gpt-live-transcribe", "gpt-realtime-whisper")
+"""Models that write while they listen; the others begin when the audio is committed."""
 
 KNOWN_MODELS: Final = (
     "gpt-live-transcribe",
@@ -99,7 +101,7 @@ class TranscriptionSettings(Settings):
         wanted = merge_session(self.raw, patch)
         heard = wanted["audio"]["input"]
         asked = patch.get("audio", {}).get("input", {})
-        if self._live(heard) and "turn_detection" not in asked:
+        if _is_live(heard) and "turn_detection" not in asked:
             heard["turn_detection"] = None
         if heard["turn_detection"] is not None:
             heard["turn_detection"] = _turns(heard["turn_detection"])
@@ -107,9 +109,15 @@ class TranscriptionSettings(Settings):
         _check_options(heard)
         self.raw, self.session = wanted, _shown(wanted)
 
-    @staticmethod
-    def _live(heard: dict[str, Any]) -> bool:
-        return (heard["transcription"] or {}).get("model") in LIVE_MODELS
+    @property
+    @override
+    def writes_live(self) -> bool:
+        """Whether the model writes while it listens."""
+        return _is_live(self.raw["audio"]["input"])
+
+
+def _is_live(heard: dict[str, Any]) -> bool:
+    return (heard["transcription"] or {}).get("model") in LIVE_MODELS
 
 
 def _turns(detection: dict[str, Any]) -> dict[str, Any]:

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from rtnb.protocol.server.settings import Settings
     from rtnb.usage import TranscriptionUsage
 
-LIVE_MODELS: Final = ("gpt-live-transcribe", "gpt-realtime-whisper")
-"""Models that write while they listen; the others begin when the audio is committed."""
-
 DIARIZING_MODEL: Final = "gpt-4o-transcribe-diarize"
 """The model that says who speaks when."""
 
@@ -104,7 +101,7 @@ class Transcripts:
     @property
     def live(self) -> bool:
         """Whether words are wanted before the audio is committed."""
-        return self._settings.transcription_model in LIVE_MODELS
+        return self._settings.writes_live
 
     def follow(self, item_id: str, samples: int) -> None:
         """So many more samples of an item were heard: ask for the words so far."""
