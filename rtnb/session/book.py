@@ -22,6 +22,7 @@ from msgspec import UNSET
 from rtnb.errors import EngineError, ServerError
 from rtnb.protocol import events as ev
 from rtnb.session.asking import named, picture_message, references
+from rtnb.session.permission import answer_to, permission
 from rtnb.session.turn import Segment, ToolCall, Turn, TurnState
 from rtnb.tools import Outcome
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from rtnb.protocol.client import ClientEvent, ClientMachine, ResponseState
     from rtnb.session.asking import Overrides, Said
     from rtnb.session.turn import Kind
-    from rtnb.tools import Tool
+    from rtnb.tools import Confirm, Tool
 
 TURN_KEY: Final = "rtnb_turn"
 """Key of the metadata by which a response is known again."""
@@ -138,6 +139,9 @@ class TurnBook:
         In the order in which they began.
     tools : dict of str to Tool
         Functions that answer calls.
+    confirm : dict of str to bool or callable
+        Who must allow what the server asks about, by the labels of MCP servers; by
+        default a person.
     """
 
     def __init__(
@@ -150,6 +154,7 @@ class TurnBook:
     ) -> None:
         self.turns: list[Turn] = []
         self.tools: dict[str, Tool] = {}
+        self.confirm: dict[str, Confirm] = {}
         self._machine = machine
         self._lock = lock
         self._embedded = embedded
@@ -161,6 +166,7 @@ class TurnBook:
         self._by_event: dict[str, TurnState] = {}
         self._rounds: dict[str, _Round] = {}
         self._called: set[str] = set()
+        self._permissions: set[str] = set()
         self._beside: dict[str, TurnState] = {}
         self._queue: deque[_Wanted] = deque()
         self._asked: _Wanted | None = None
@@ -596,6 +602,8 @@ class TurnBook:
 
     def _output_item_done(self, event: ev.ResponseOutputItemDone) -> None:
         state, item = self._by_response.get(event.response_id), event.item
+        if state is not None and isinstance(item, ev.McpApprovalRequestItem):
+            self._ask_permission(state, item)
         if state is None or not isinstance(item, ev.FunctionCallItem):
             return
         fresh = item.call_id and item.call_id not in self._called
@@ -624,6 +632,32 @@ class TurnBook:
             message = f"there is no function called {item.name}; functions: {known}"
             self._end_call(state, call, Outcome.error(message, "refused"))
 
+    def _ask_permission(
+        self, state: TurnState, item: ev.McpApprovalRequestItem
+    ) -> None:
+        """Have it decided whether the server may call a tool of an MCP server."""
+        call = ToolCall.of(str(item.id), item.name, item.arguments)
+        if call.call_id in self._permissions:
+            return
+        self._permissions.add(call.call_id)
+        call.called_at = self._now
+        state.calls.append(call)
+        state.running.add(call.call_id)
+        tool = permission(item, self.confirm.get(item.server_label, True))
+        self._actions.append(RunTool(tool, item.arguments, state, call))
+
+    def _answer_permission(
+        self, state: TurnState, call: ToolCall, outcome: Outcome
+    ) -> None:
+        """Tell the server, which then goes on by itself; without an answer it does not."""
+        state.running.discard(call.call_id)
+        if outcome.status != "cancelled":
+            item = answer_to(call.call_id, outcome)
+            self._post(ev.ConversationItemCreate(item=item), state)
+            if not (state.beside or state.cancelled):
+                self._expect(state)
+        self._maybe_finish(state)
+
     def _functions(self, state: TurnState) -> Mapping[str, Tool]:
         """Functions that answer the calls of a turn."""
         given = None if state.overrides is None else state.overrides.tools
@@ -637,6 +671,9 @@ class TurnBook:
         """Tell the model what came of a call."""
         call.output, call.status = outcome.output, outcome.status
         call.done_at = self._now
+        if call.call_id in self._permissions:
+            self._answer_permission(state, call, outcome)
+            return
         told: list[Any] = [
             ev.FunctionCallOutputItem(call_id=call.call_id, output=outcome.output)
         ]

@@ -60,6 +60,7 @@ from rtnb.session.link import Link
 from rtnb.session.media import MediaEndpoint, mint_ticket
 from rtnb.session.settings import (
     keep_tools,
+    mcp_policies,
     session_patch,
     settings_table,
     with_confirmation,
@@ -504,7 +505,9 @@ class Session:
         max_output_tokens : int, 1 to 4096, or "inf"
             Longest answer.
         confirm : bool, callable, or mapping of names to them
-            Whether calls of these tools must be allowed first, see `rtnb.tool`.
+            Whether calls of these tools must be allowed first, see `rtnb.tool`. By the
+            label of an MCP server, who answers when the server asks for approval; by
+            default you do.
         timeout : float
             Seconds to wait for the server.
         **session
@@ -543,6 +546,7 @@ class Session:
             self._check_open()
             event = self._machine.named(ev.SessionUpdate(session=patch))
             self._updates[str(event.event_id)] = update
+            self._book.confirm |= mcp_policies(kept or (), confirm)
             self._post(event)
         try:
             update.answered.result(timeout)

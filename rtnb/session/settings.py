@@ -206,12 +206,13 @@ def with_confirmation(
     if tools is None:
         raise ConfigError("confirm= is for the functions of tools=: give both")
     ours = [tool.definition.name for tool in tools if isinstance(tool, Tool)]
+    known = [*ours, *(tool.server_label for tool in tools if isinstance(tool, McpTool))]
     policies = confirm if isinstance(confirm, Mapping) else dict.fromkeys(ours, confirm)
     for name in policies:
-        if name not in ours:
+        if name not in known:
             raise ConfigError(
-                f"confirm names {name!r}, which is no function of tools=: these are "
-                f"{', '.join(ours) or 'none'}"
+                f"confirm names {name!r}, which is no function of tools= and no label "
+                f"of an MCP server: these are {', '.join(known) or 'none'}"
             )
     return [
         tool.confirmed(policies[tool.definition.name])
@@ -219,6 +220,16 @@ def with_confirmation(
         else tool
         for tool in tools
     ]
+
+
+def mcp_policies(
+    tools: Iterable[ToolLike], confirm: Confirm | Mapping[str, Confirm] | None
+) -> dict[str, Confirm]:
+    """Who must allow what MCP servers ask about, by their labels; by default a person."""
+    labels = [tool.server_label for tool in tools if isinstance(tool, McpTool)]
+    if isinstance(confirm, Mapping):
+        return {label: confirm.get(label, True) for label in labels}
+    return dict.fromkeys(labels, True if confirm is None else confirm)
 
 
 def _definition(tool: Mapping[str, Any]) -> FunctionTool | McpTool:
