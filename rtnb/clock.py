@@ -51,15 +51,17 @@ class Clock(Protocol):
         delay = max(0.0, when - self.now())
         return asyncio.get_running_loop().call_later(delay, call)
 
-    def work(self, task: asyncio.Task[Any]) -> None:
+    def work(self, task: asyncio.Task[Any]) -> None:  # noqa: ARG002 - by default
         """A task has begun that takes no time but where it sleeps on this clock."""
+        return
 
     async def rest(self) -> None:
         """Let everybody else have a go."""
         await asyncio.sleep(0)
 
-    async def elapse(self, seconds: float) -> None:
+    async def elapse(self, seconds: float) -> None:  # noqa: ARG002 - by default
         """Be told that `seconds` have passed outside; this clock knows by itself."""
+        return
 
     def of_session(self) -> Clock:
         """The clock of one conversation."""

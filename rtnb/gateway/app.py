@@ -126,6 +126,7 @@ class Gateway:
         self._hosts = {*LOOPBACK, host}
         self._anywhere = host in EVERYWHERE
         self._dialogues: list[Dialogue] = []
+        self._sessions = 0
         self._ports: dict[str, MediaPort] = {}
         self._tickets: dict[str, Ticket] = {}
         self._client_secrets = ClientSecrets()
@@ -244,13 +245,11 @@ class Gateway:
     async def _converse(self, websocket: WebSocket, engine: Engine) -> None:
         """Hold a session with the engine."""
         grant = self._client_secrets.find(_shown_key(websocket.headers))
+        engine = engine.of_session(self._sessions)
+        self._sessions += 1
         conversation = opened(websocket.url.path, websocket.query_params, grant, engine)
         await _accept(websocket)
-
-        async def receive(frame: str | bytes) -> None:
-            conversation.receive(frame)
-
-        control = Control(websocket, receive)
+        control = Control(websocket, conversation.take)
         conversation.observers.append(lambda event: control.put(encode(event)))
         conversation.on_hangup = control.hang_up
         try:

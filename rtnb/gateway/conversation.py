@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 import re
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +22,21 @@ from rtnb.errors import EngineError, ServerError
 from rtnb.gateway.hearing import Hearing
 from rtnb.gateway.mcp import McpClients
 from rtnb.gateway.parts import SpeechToText, TextToSpeech, speech
-from rtnb.gateway.responder import Pause, Request, Responder, ToolCall, stream
+from rtnb.gateway.responder import (
+    Failure,
+    NextMessage,
+    Pace,
+    Pause,
+    Piece,
+    Request,
+    Responder,
+    StopShort,
+    ToolCall,
+    stream,
+)
 from rtnb.gateway.translators import PhraseBook, Translator
 from rtnb.protocol import server as effects
-from rtnb.protocol.server import SAMPLE_RATE, ServerMachine
+from rtnb.protocol.server import SAMPLE_RATE, ServerMachine, Tokens
 from rtnb.protocol.server.items import text_of
 
 if TYPE_CHECKING:
@@ -64,6 +75,8 @@ class Engine:
         was seen to send 3.2–5.0 s of audio within the first second.
     mcp_allow_private : bool, default False
         Whether MCP servers may have addresses that are not of the public Internet.
+    seed : int, optional
+        Makes the identifiers of sessions repeatable.
     """
 
     responder: Responder
@@ -73,6 +86,12 @@ class Engine:
     clock: Clock = field(default_factory=SystemClock)
     rate: float = 4.0
     mcp_allow_private: bool = False
+    seed: int | None = None
+
+    def of_session(self, number: int) -> Engine:
+        """The engine as the session of this number has it: with a time of its own."""
+        seed = None if self.seed is None else self.seed + number
+        return replace(self, clock=self.clock.of_session(), seed=seed)
 
 
 class Conversation(Hearing):
@@ -128,7 +147,7 @@ class Conversation(Hearing):
         """Start what the machine asks for."""
         match effect:
             case effects.Respond():
-                task = asyncio.create_task(self._respond(effect))
+                task = self.start(self._respond(effect))
                 self._answers[effect.response_id] = task
             case effects.StopResponding(response_id):
                 answer = self._answers.get(response_id)
@@ -149,7 +168,7 @@ class Conversation(Hearing):
     # -- MCP servers -----------------------------------------------------------------
 
     def _work(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = self.start(work)
         self._mcp_work[name] = task
         task.add_done_callback(lambda _: self._mcp_work.pop(name, None))
 
@@ -203,12 +222,19 @@ class Conversation(Hearing):
             items=items,
             tools=wanted.tools,
             tool_choice=wanted.tool_choice,
-            user_text=(self.machine.user_text(user) if user else None)
-            or _written(items),
+            user_text=self._words(user) or _written(items),
             heard_ms=wanted.heard_ms,
             transcription_failed=failed,
-            now=datetime.fromtimestamp(self.now).astimezone(),
+            now=datetime.fromtimestamp(self.now, UTC).astimezone(
+                self.engine.clock.zone
+            ),
         )
+
+    def _words(self, item_id: str | None) -> str | None:
+        """What the user said in an item, whether the client was told or not."""
+        if item_id is None:
+            return None
+        return self.untold(item_id) or self.machine.user_text(item_id)
 
 
 def _written(items: tuple[Any, ...]) -> str | None:
@@ -227,27 +253,43 @@ class _Answer:
         self._clock = conversation.engine.clock
         self._wanted = wanted
         self._text = ""
-        self._sent = 0
+        self._begun = False
+        self._sent = self._paced_from = 0
+        self._rate = conversation.engine.rate
         self._began = conversation.now
 
-    async def give(self, piece: str | ToolCall | Pause) -> bool:
+    async def give(self, piece: Piece) -> bool:
         """Deliver one piece; False when the response is over."""
+        if isinstance(piece, str):
+            return await self._words(piece)
+        if not await self.end():
+            return False
+        if isinstance(piece, Pause):
+            await self._clock.sleep(piece.seconds)
+        else:
+            self._act(piece)
+            self._conversation.pump()
+        return self._machine.is_active(self._wanted.response_id)
+
+    def _act(
+        self, piece: ToolCall | NextMessage | Pace | Tokens | StopShort | Failure
+    ) -> None:
+        machine, response_id = self._machine, self._wanted.response_id
+        now = self._clock.now()
         match piece:
-            case str():
-                return await self._words(piece)
             case ToolCall(name, arguments):
-                if not await self.end():
-                    return False
-                on = self._machine.call(
-                    self._wanted.response_id, name, arguments, self._clock.now()
-                )
-                self._conversation.pump()
-                return on
-            case Pause(seconds):
-                if not await self.end():
-                    return False
-                await self._clock.sleep(seconds)
-                return self._machine.is_active(self._wanted.response_id)
+                machine.call(response_id, name, arguments, now)
+            case NextMessage():
+                machine.next_message(response_id, now)
+                self._begun = False
+            case Pace(rate):
+                self._rate, self._paced_from, self._began = rate, self._sent, now
+            case Tokens():
+                machine.account(response_id, piece)
+            case StopShort(reason):
+                machine.stop(response_id, reason, now)
+            case Failure(message, code):
+                machine.fail(response_id, message, now, code=code)
 
     async def end(self) -> bool:
         """Deliver what is still held back; False when the response is over."""
@@ -276,7 +318,8 @@ class _Answer:
     async def _speak(self, clause: str) -> bool:
         """Say one clause, its words a little ahead of its sound."""
         mouth, wanted = self._conversation.engine.voice, self._wanted
-        text = clause if self._sent == 0 else f" {clause}"
+        text = f" {clause}" if self._begun else clause
+        self._begun = True
         shift = len(text) - len(clause)
         written = 0
         held: list[Samples] = []
@@ -300,9 +343,10 @@ class _Answer:
         return await self._play(rest) if len(rest) else True
 
     async def _play(self, samples: Samples) -> bool:
-        """Send sound: the first second at once, then at the engine's rate."""
-        ahead = self._sent / SAMPLE_RATE - 1.0
-        due = self._began + ahead / self._conversation.engine.rate
+        """Send sound: the first second at once, then at the rate of the answer."""
+        head_start = 0.0 if self._paced_from else 1.0
+        ahead = (self._sent - self._paced_from) / SAMPLE_RATE - head_start
+        due = self._began + ahead / self._rate
         if due > self._clock.now():
             await self._clock.sleep(due - self._clock.now())
         if self._sent == 0:

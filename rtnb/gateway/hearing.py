@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rtnb.audio import Samples, StreamingResampler
 from rtnb.errors import EngineError
 from rtnb.gateway.recogniser import NoWordsError
+from rtnb.gateway.responder import told_of
 from rtnb.protocol import server as effects
 from rtnb.protocol.events import AudioPcm
 from rtnb.protocol.server import SAMPLE_RATE, Machine
@@ -22,10 +23,15 @@ from rtnb.protocol.server import SAMPLE_RATE, Machine
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from rtnb.clock import Cancellable
     from rtnb.gateway.conversation import Engine
     from rtnb.gateway.parts import Listening
+    from rtnb.gateway.recogniser import Transcript
+    from rtnb.gateway.responder import Told
     from rtnb.gateway.tap import Tap
     from rtnb.protocol.events import AudioFormat
+
+    Result = TypeVar("Result")
 
 log = logging.getLogger("rtnb.gateway")
 
@@ -66,7 +72,8 @@ class Hearing:
         self._recognitions: dict[str, asyncio.Task[str | None]] = {}
         self._questions: set[asyncio.Task[None]] = set()
         self._told_unjudged = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._late: dict[str, str] = {}
+        self._timer: Cancellable | None = None
 
     @property
     def now(self) -> float:
@@ -98,6 +105,20 @@ class Hearing:
         """Take one frame of the control connection."""
         self.machine.receive(message, self.now)
         self.pump()
+
+    async def take(self, message: str | bytes) -> None:
+        """The same, and wait for what follows where that takes no time.
+
+        Notes
+        -----
+        On a `rtnb.clock.VirtualClock` everything that the frame leads to is done before
+        the next one is taken, and audio takes as long as it lasts; so what is answered
+        does not depend on how fast the frames come.
+        """
+        clock, appended = self.engine.clock, self.samples_appended
+        self.receive(message)
+        await clock.rest()
+        await clock.elapse((self.samples_appended - appended) / SAMPLE_RATE)
 
     def append_audio(self, samples: Samples) -> None:
         """Take microphone audio of the media connection; float32, mono, 24 kHz."""
@@ -176,7 +197,7 @@ class Hearing:
             case effects.Draft(item_id):
                 self._ask(self._draft(effect, self._ears[item_id][0]))
             case effects.Recognise(item_id):
-                task = asyncio.create_task(self._recognise(item_id))
+                task = self.start(self._recognise(item_id))
                 self._recognitions[item_id] = task
             case effects.Forget(item_id):
                 self._ears.pop(item_id)[0].cancel()
@@ -184,16 +205,23 @@ class Hearing:
                 if self.on_hangup is not None:
                     self.on_hangup(code, reason)
 
+    def start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Begin something that takes time only where it sleeps on the clock."""
+        task = asyncio.create_task(work)
+        self.engine.clock.work(task)
+        return task
+
     def _ask(self, question: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(question)
+        task = self.start(question)
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 
     def _arm_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        delay = max(0.0, self.machine.next_deadline() - self.now)
-        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+        self._timer = self.engine.clock.call_at(
+            self.machine.next_deadline(), self._tick
+        )
 
     def _tick(self) -> None:
         self.machine.tick(self.now)
@@ -250,12 +278,37 @@ class Hearing:
             self.machine.transcription_failed(item_id, str(error), self.now)
             return str(error)
         else:
-            self.machine.transcribed(
-                item_id, transcript.text, self.now, transcript.words
-            )
+            told = told_of(self.engine.responder, transcript.text)
+            if told.at_once:
+                self._tell(item_id, transcript, told)
+            else:
+                self._late[item_id] = transcript.text
+                self._ask(self._tell_late(item_id, transcript, told))
             return None
         finally:
             self.pump()
+
+    async def _tell_late(
+        self, item_id: str, transcript: Transcript, told: Told
+    ) -> None:
+        """Let the client wait for words that are known; the answer does not."""
+        await self.engine.clock.sleep(told.delay)
+        self._tell(item_id, transcript, told)
+        self.pump()
+
+    def _tell(self, item_id: str, transcript: Transcript, told: Told) -> None:
+        if told.failure is not None:
+            self._late[item_id] = transcript.text
+            self.machine.transcription_failed(item_id, told.failure, self.now)
+        else:
+            self._late.pop(item_id, None)
+            self.machine.transcribed(
+                item_id, transcript.text, self.now, transcript.words
+            )
+
+    def untold(self, item_id: str) -> str | None:
+        """Words of an item that are known and not told to the client, if there are."""
+        return self._late.get(item_id)
 
     async def heard(self, item_id: str | None) -> str | None:
         """Wait for the words of a user item; returns why there are none, or None."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from rtnb.gateway.parts import in_language, speech
 from rtnb.protocol import server as effects
 
 if TYPE_CHECKING:
+    import asyncio
+
     from rtnb.audio import Samples
     from rtnb.gateway.conversation import Engine
     from rtnb.protocol.server import TranslationMachine
@@ -59,7 +60,7 @@ class Interpretation(Hearing):
         """Start what the machine asks for."""
         match effect:
             case effects.Translate():  # one at a time: the next waits for `finish`
-                self._sentence = asyncio.create_task(self._translate(effect))
+                self._sentence = self.start(self._translate(effect))
             case _:
                 super().do(effect)
 

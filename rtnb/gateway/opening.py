@@ -51,14 +51,18 @@ def opened(
     kind = _kind(path, query, bound)
     if bound.get("type", "realtime") != kind:
         bound = {}
-    model, now = query.get("model") or bound.get("model"), engine.clock.now()
+    model = query.get("model") or bound.get("model")
+    now, seed = engine.clock.now(), engine.seed
     if kind == "transcription":
-        return Hearing(TranscriptionMachine(now=now, session=bound), engine)
+        machine = TranscriptionMachine(now=now, seed=seed, session=bound)
+        return Hearing(machine, engine)
     if kind == "translation":
         return Interpretation(translation(bound, engine, model=model), engine)
     settings = {**bound, "model": model or DEFAULT_MODEL}
-    machine = ServerMachine(model=settings["model"], now=now, session=settings)
-    return Conversation(machine, engine)
+    conversing = ServerMachine(
+        model=settings["model"], now=now, seed=seed, session=settings
+    )
+    return Conversation(conversing, engine)
 
 
 def translation(
@@ -88,6 +92,7 @@ def translation(
     return TranslationMachine(
         model=model or TRANSLATION_MODEL,
         now=engine.clock.now(),
+        seed=engine.seed,
         session={key: settings[key] for key in ("audio",) if key in settings},
         languages=engine.translator.languages,
     )

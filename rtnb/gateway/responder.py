@@ -1,7 +1,7 @@
 """What answers: a function from a request to the pieces of a reply.
 
-A responder is any callable that takes a :class:`Request` and gives text, tool calls and
-pauses, one after the other: a generator, an asynchronous generator, a function that
+A responder is any callable that takes a :class:`Request` and gives text, tool calls,
+pauses and the rarer pieces below, one after the other: a generator, an asynchronous generator, a function that
 returns a list or just one string, a coroutine that returns either. Nothing (``None``, an
 empty string) means to stay silent. Pieces travel as soon as they are there; the first
 sentence is spoken while the next is being thought of.
@@ -24,22 +24,32 @@ import contextvars
 import functools
 import importlib
 import inspect
-import math
 import sys
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Protocol,
+    TypeAlias,
+    cast,
+    get_args,
+    runtime_checkable,
+)
 
 from rtnb.errors import ConfigError, EngineError
+from rtnb.protocol.server import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
     from datetime import datetime
 
     from rtnb.protocol.events import FunctionTool, Item
+    from rtnb.protocol.server import Shortfall
 
 AHEAD: Final = 8
 """Pieces that a synchronous responder may be ahead of the gateway."""
@@ -106,25 +116,88 @@ class Pause:
     Parameters
     ----------
     seconds : float, >= 0
-        How long.
+        How long; infinity is until the answer is interrupted or cancelled.
 
     Raises
     ------
     ConfigError
-        If `seconds` is negative or not a finite number.
+        If `seconds` is negative or not a number.
     """
 
     seconds: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.seconds) and self.seconds >= 0):
+        if not self.seconds >= 0:
             raise ConfigError(
                 f"a pause of {self.seconds} s cannot be: give zero or more seconds"
             )
 
 
-Piece: TypeAlias = str | ToolCall | Pause
-"""One step of a reply."""
+@dataclass(frozen=True)
+class NextMessage:
+    """What follows is a message of its own; of models that make but one, the same.
+
+    Models that reason say of each message but the last that it is commentary.
+    """
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the sound of the answer leaves from here on.
+
+    Parameters
+    ----------
+    rate : float, > 0
+        Times real time, after the first second; infinity is at once.
+
+    Raises
+    ------
+    ConfigError
+        If `rate` is not positive.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not self.rate > 0:
+            raise ConfigError(
+                f"a rate of {self.rate} cannot be: 1 is real time, more is faster"
+            )
+
+
+@dataclass(frozen=True)
+class StopShort:
+    """The answer ends here, ``incomplete``.
+
+    Parameters
+    ----------
+    reason : str
+        ``"max_output_tokens"`` or ``"content_filter"``.
+    """
+
+    reason: Shortfall
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The answer ends here, ``failed``.
+
+    Parameters
+    ----------
+    message : str
+        What is said of it.
+    code : str or None
+        A key of `rtnb.protocol.server.FAILURES`; None for an error of the server.
+    """
+
+    message: str
+    code: str | None = None
+
+
+Piece: TypeAlias = (
+    str | ToolCall | Pause | NextMessage | Pace | Tokens | StopShort | Failure
+)
+"""One step of a reply; `Tokens` say what it costs, instead of what is counted."""
 
 
 class Responder(Protocol):
@@ -143,6 +216,53 @@ class Responder(Protocol):
         iterable, asynchronous iterable or awaitable of pieces, a piece, or None
             The reply, see the module.
         """
+
+
+@dataclass(frozen=True)
+class Told:
+    """How the client is told what the user said.
+
+    Parameters
+    ----------
+    delay : float, >= 0
+        Seconds after the words are known; infinity is never.
+    failure : str or None
+        That there are no words, and why, though there are.
+    """
+
+    delay: float = 0.0
+    failure: str | None = None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether nothing is held back."""
+        return self.delay == 0
+
+
+@runtime_checkable
+class Teller(Protocol):
+    """A responder that decides how the client is told what the user said."""
+
+    def told(self, words: str) -> Told:
+        """How the client is told these words; the answer is not held back by it."""
+
+
+def told_of(responder: object, words: str) -> Told:
+    """How the client is told what the user said: at once, if nobody decides.
+
+    Parameters
+    ----------
+    responder : object
+        Perhaps a `Teller`.
+    words : str
+        What was recognised.
+
+    Returns
+    -------
+    Told
+        How.
+    """
+    return responder.told(words) if isinstance(responder, Teller) else Told()
 
 
 def load(name: str) -> Responder:
@@ -195,6 +315,9 @@ def load(name: str) -> Responder:
     return cast("Responder", found)
 
 
+_PIECES: Final = get_args(Piece)
+
+
 async def stream(responder: Responder, request: Request) -> AsyncGenerator[Piece]:
     """Run a responder and give its pieces as they come.
 
@@ -207,7 +330,7 @@ async def stream(responder: Responder, request: Request) -> AsyncGenerator[Piece
 
     Yields
     ------
-    str, ToolCall or Pause
+    piece
         The reply; empty strings are left out.
 
     Raises
@@ -224,7 +347,7 @@ async def stream(responder: Responder, request: Request) -> AsyncGenerator[Piece
     """
     async with aclosing(_pieces(responder, request)) as pieces:
         async for piece in pieces:
-            if not isinstance(piece, str | ToolCall | Pause):
+            if not isinstance(piece, _PIECES):
                 raise EngineError(
                     f"the responder {name_of(responder)} gave a "
                     f"{type(piece).__name__}, not a str, ToolCall or Pause"

@@ -251,7 +251,7 @@ def test_something_else_is_no_piece(reply):
         collect(lambda _: reply)
 
 
-@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
 def test_an_impossible_pause_is_refused(seconds):
     with pytest.raises(ConfigError, match="pause"):
         Pause(seconds)
