@@ -265,6 +265,15 @@ def test_sentences_are_translated_in_the_order_they_were_spoken_in(booth):
     assert (wanted.item_id, wanted.text) == (second, "two")
 
 
+def test_no_sentence_is_translated_twice(booth):
+    first, second = booth.sentence(), booth.sentence()
+    booth.recognised(first, "one")
+    booth.recognised(second, "two")
+    assert [wanted.text for wanted in booth.taken(effects.Translate)] == ["one"]
+    booth.interpret(first, "Uno.")
+    assert [wanted.text for wanted in booth.taken(effects.Translate)] == ["two"]
+
+
 def test_the_language_of_a_sentence_is_the_one_in_force(booth):
     item_id = booth.sentence()
     booth.update(output={"language": "fr"})
