@@ -54,6 +54,7 @@ EXTRAS = {
     "onnx": "other versions of Silero, as speech models",
     "cluster": "sweeps on a Dask cluster",
     "whisper": "recognition by faster-whisper",
+    "mcp": "tools of MCP servers, called by the gateway",
     "models": "answers, ears and voices of your own servers",
     "tls": "wss and https with a certificate of its own",
 }

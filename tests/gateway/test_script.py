@@ -15,6 +15,10 @@ from rtnb.protocol.events import (
     FunctionTool,
     InputAudio,
     InputText,
+    McpApprovalRequestItem,
+    McpApprovalResponseItem,
+    McpCallItem,
+    McpToolExecutionError,
     MessageItem,
     OutputAudio,
     OutputText,
@@ -256,6 +260,26 @@ def test_every_result_since_the_last_words_is_answered():
 def test_results_are_read_without_the_signs_of_json(text, spoken):
     items = (user("x"), call("f", 1), output(1, text))
     assert said(RESULTS, "x", items=items) == f"f: {spoken}."
+
+
+def test_mcp_tools_give_results_too():
+    common = {"server_label": "s", "arguments": "{}"}
+    error = McpToolExecutionError(message="it broke")
+    items = (
+        user("one"),
+        McpCallItem(id="a", name="roll", output="4", **common),
+        McpCallItem(id="b", name="break", output=None, error=error, **common),
+        McpCallItem(id="c", name="lose", output=None, **common),
+        McpApprovalRequestItem(id="d", name="send", **common),
+        McpApprovalResponseItem(approval_request_id="d", approve=False),
+        McpApprovalRequestItem(id="e", name="read", **common),
+        McpApprovalResponseItem(approval_request_id="e", approve=True),
+    )
+    assert said(RESULTS, "one", items=items) == (
+        "rolled 4. break: it failed: it broke. lose: it failed: there is no result. "
+        "send: it was not allowed."
+    )
+    assert said(RESULTS, "two", items=(*items, user("two"))) == "words"
 
 
 def test_after_the_next_words_results_are_past():

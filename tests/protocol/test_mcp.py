@@ -514,6 +514,33 @@ def test_a_responder_that_never_stops_calling_is_stopped(wire):
     assert (asked.tools, asked.tool_choice) == ((), "none")
 
 
+def test_a_call_that_is_too_long_is_not_begun(wire):
+    wire.offer(require_approval="never")
+    response_id = wire.respond(max_output_tokens=5)
+    assert not wire.machine.call(response_id, "weather", {"city": "x" * 200}, NOW)
+    events = wire.read()
+    assert types(events) == ["response.done", "rate_limits.updated"]
+    assert events[0]["response"]["status"] == "incomplete"
+    assert wire.effects(effects.CallMcpTool) == []
+
+
+@pytest.mark.parametrize("approval", ["never", "always"])
+def test_calls_one_at_a_time_where_that_is_wanted(approval):
+    wire = McpWire(model="gpt-realtime-2.1", session={"output_modalities": ["text"]})
+    wire.offer(require_approval=approval)
+    response_id = wire.respond(parallel_tool_calls=False)
+    wire.effects(effects.Respond)
+    assert not wire.machine.call(response_id, "weather", ARGUMENTS, NOW)
+    found = wire.machine.take_effects()
+    stopped = [one for one in found if isinstance(one, effects.StopResponding)]
+    assert [one.response_id for one in stopped] == [response_id]
+    assert wire.machine.is_active(response_id) == (approval == "never")
+    for call in found:
+        if isinstance(call, effects.CallMcpTool):
+            wire.machine.mcp_called(call.item_id, "Sunny.", NOW)
+            assert wire.asked().response_id == response_id
+
+
 def test_what_was_demanded_is_demanded_once(wire):
     wire.offer(require_approval="never")
     response_id = wire.respond(tool_choice="required")
@@ -757,6 +784,18 @@ def test_an_allowed_call_waits_until_nothing_else_is_said(wire):
         "rate_limits.updated",
         "response.created",
     ]
+    assert len(wire.effects(effects.CallMcpTool)) == 1
+
+
+def test_an_allowed_call_does_not_interrupt_who_interrupted(wire):
+    request = wire.request_approval()
+    wire.respond()
+    wire.answer_approval(request, approve=True)
+    assert wire.machine._responses.cancel(None, "turn_detected")
+    assert only(wire.read(), "response.created") == []
+    answer = wire.respond()
+    wire.machine.finish(answer, NOW)
+    assert len(only(wire.read(), "response.created")) == 1
     assert len(wire.effects(effects.CallMcpTool)) == 1
 
 

@@ -11,8 +11,11 @@ from rtnb.protocol.events import (
     InputAudio,
     InputImage,
     InputText,
+    McpApprovalRequestItem,
+    McpApprovalResponseItem,
     McpCallItem,
     McpListToolsItem,
+    McpToolExecutionError,
     MessageItem,
     OutputAudio,
     OutputText,
@@ -183,6 +186,24 @@ def test_calls_of_mcp_tools_are_calls():
     found = messages(listed, item)
     assert shape(found) == [("assistant", ["m"]), ("tool", "m")]
     assert found[1]["content"] == "ok"
+
+
+def test_mcp_tools_that_failed_or_were_refused_are_told_of():
+    error = McpToolExecutionError(message="It broke.")
+    failed = McpCallItem(
+        id="m", server_label="s", name="n", arguments="{}", output=None, error=error
+    )
+    assert messages(failed)[1]["content"] == "[failed: It broke.]"
+    asked = McpApprovalRequestItem(id="r", server_label="s", name="n", arguments="{}")
+    answers = [
+        McpApprovalResponseItem(approval_request_id="r", approve=approve, reason=reason)
+        for approve, reason in ((False, "Not today."), (False, None), (True, None))
+    ]
+    found = messages(asked, answers[0])
+    assert [one["role"] for one in found] == ["system"]
+    assert found[0]["content"].endswith("to be called] Not today.")
+    assert messages(asked, answers[1])[0]["content"].endswith("to be called]")
+    assert messages(asked, answers[2]) == []
 
 
 def test_every_result_follows_its_call_in_any_order_of_items():
