@@ -19,7 +19,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
 
 from rtnb.audio import Clip
+from rtnb.errors import ServerError
 from rtnb.gateway.frames import MicrophoneFrame, pack_microphone
+from rtnb.gateway.relay import OUTBOX_FRAMES, RelayedConversation
+from rtnb.transport import Deliver, MemoryTransport
 from tests.gateway.conftest import start_gateway, stop_gateway
 from tests.gateway.test_app import connect, refusal
 from tests.gateway.test_media import (  # noqa: F401 - run through the relay too
@@ -105,6 +108,9 @@ def response(status="in_progress", response_id="resp_1"):
 def started():
     kind = "input_audio_buffer.speech_started"
     return event(kind, audio_start_ms=0, item_id="item_user")
+
+
+STRANGE = '{"type":"something.else"}'
 
 
 class Provider:
@@ -554,6 +560,108 @@ def test_the_page_hears_though_the_client_does_not_read(with_talk):
         return len(page.audio["item_1"])
 
     assert with_talk(scenario) == 48 * 100 * 200
+
+
+# -- by hand, without a process ----------------------------------------------------------
+
+
+class Stuck(MemoryTransport):
+    """A link that takes nothing before it is free."""
+
+    def __init__(self, script):
+        super().__init__(script)
+        self.free = asyncio.Event()
+
+    async def send(self, message):
+        await self.free.wait()
+        await super().send(message)
+
+
+def by_hand(scenario, *frames, through=MemoryTransport):
+    """Run ``scenario(relayed, transport)`` once the provider's frames are taken in."""
+
+    async def run():
+        transport = through([Deliver(frame) for frame in frames])
+        relayed = RelayedConversation(transport)
+        taken = asyncio.Event()
+        relayed.on_frame = lambda frame: taken.set() if frame == frames[-1] else None
+        running = asyncio.create_task(relayed.run())
+        await taken.wait()
+        result = await scenario(relayed, transport)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return result
+
+    return asyncio.run(run())
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_no_more_is_cut_than_came_and_nothing_that_is_not_there():
+    item = {"id": "item_2", "type": "message", "role": "assistant", "content": []}
+    frames = [
+        delta(100),
+        delta(50),
+        event("conversation.item.added", previous_item_id=None, item=item),
+        event("conversation.item.deleted", item_id="item_2"),
+    ]
+
+    async def scenario(relayed, transport):
+        for item_id in ("item_1", "item_1", "item_2", "item_unknown"):
+            relayed.truncate(item_id, 60_000)
+        await settle()
+        return [json.loads(frame) for frame in transport.sent]
+
+    [cut] = by_hand(scenario, *frames)
+    assert (cut["item_id"], cut["audio_end_ms"]) == ("item_1", 150)
+
+
+def test_there_is_nothing_to_cancel_before_an_answer_and_one_answer_is_cancelled_once():
+    async def scenario(relayed, transport):
+        relayed.cancel()
+        relayed.cancel()
+        await settle()
+        return [json.loads(frame)["type"] for frame in transport.sent]
+
+    assert by_hand(scenario, STRANGE) == []
+    created = event("response.created", response=response())
+    assert by_hand(scenario, created) == ["response.cancel"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.099])
+def test_a_turn_of_nothing_is_not_sent_for_an_answer(seconds):
+    async def scenario(relayed, transport):
+        relayed.append_audio(Clip.silence(1.0, SECOND).samples)
+        relayed.clear()
+        relayed.append_audio(Clip.silence(seconds, SECOND).samples)
+        with pytest.raises(ServerError, match="100ms"):
+            relayed.end_turn()
+        await settle()
+        return json.loads(transport.sent[-1])["type"]
+
+    last = "input_audio_buffer.append" if seconds else "input_audio_buffer.clear"
+    assert by_hand(scenario, STRANGE) == last
+
+
+def test_a_slow_provider_makes_the_client_wait_and_the_page_lose():
+    async def scenario(relayed, transport):
+        await relayed.receive(STRANGE)
+        await settle()  # the writer has taken the first and is stuck with it
+        for _ in range(OUTBOX_FRAMES):
+            await relayed.receive(STRANGE)
+        relayed.append_audio(Clip.silence(0.02, SECOND).samples)
+        waiting = asyncio.create_task(relayed.receive(STRANGE))
+        await settle()
+        waits = not waiting.done()
+        transport.free.set()
+        await waiting
+        relayed.append_audio(Clip.silence(0.04, SECOND).samples)
+        return waits, relayed.samples_appended
+
+    assert by_hand(scenario, STRANGE, through=Stuck) == (True, SECOND // 25)
 
 
 # -- the key -----------------------------------------------------------------------------

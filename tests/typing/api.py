@@ -58,7 +58,7 @@ def opening() -> None:
     session = rtnb.connect()
     assert_type(session, Session)
     rtnb.connect("openai", model="gpt-realtime-2.1")
-    rtnb.connect("azure", model="my-deployment", api_key="…")
+    rtnb.connect("azure", model="my-deployment", api_key="…", relay=True)
     rtnb.connect(url="ws://127.0.0.1:8000/v1/realtime", api_key="…")
     rtnb.connect(script="mine.toml", timeout=60)
     rtnb.connect(responder="answers:answer")
