@@ -397,6 +397,16 @@ def test_what_was_written_stands_when_the_recogniser_thinks_again(desk):
     assert events[-1]["transcript"] == "he was until ill disposed"
 
 
+def test_a_word_that_moved_a_little_is_not_written_twice(desk):
+    desk.transcribe_by(LIVE)
+    desk.say(3.0)
+    [asked] = desk.taken(effects.Draft)
+    late = effects.Draft(asked.item_id, 99.0)
+    desk.draft(late, [HeardWord("he", 0.2, 0.5), HeardWord("was", 0.5, 0.8)])
+    moved = [HeardWord("he", 0.2, 0.6), HeardWord("was", 0.6, 0.9)]
+    assert deltas(desk.draft(late, [*moved, HeardWord("not", 0.9, 1.2)])) == [" not"]
+
+
 @pytest.mark.parametrize("model", [m for m in KNOWN_MODELS if m not in LIVE_MODELS])
 def test_classic_models_write_after_the_commit(desk, model):
     desk.update(transcription={"model": model}, turn_detection=None)

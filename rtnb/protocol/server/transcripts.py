@@ -66,12 +66,18 @@ class HeardWord:
     end_s: float
     probability: float | None = None
 
+    @property
+    def middle_s(self) -> float:
+        """What tells it from its neighbours, though they may have moved a little."""
+        return (self.start_s + self.end_s) / 2
+
 
 @dataclass(eq=False)
 class _Draft:
     """What was reported of an item that is not finished."""
 
     said: list[str] = field(default_factory=list)
+    said_until_s: float = 0.0
     heard: int = 0
     asked_at: int = 0
     asked: bool = False
@@ -120,11 +126,13 @@ class Transcripts:
             return
         draft.asked = False
         until = asked.heard_s - self._settings.transcription_delay
-        texts = [word.text for word in words]
-        for word in words[continuation(draft.said, texts) :]:
+        for word in words:
+            if word.middle_s < draft.said_until_s:
+                continue
             if word.end_s > until:
                 break
             self._say(asked.item_id, draft, word.text)
+            draft.said_until_s = word.end_s
         self.follow(asked.item_id, 0)
 
     def forget(self, item_id: str) -> None:
