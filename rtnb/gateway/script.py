@@ -1,4 +1,4 @@
-r"""A responder made of rules in a TOML file.
+r"""A responder made of rules in a TOML file: the language of scenario files.
 
 A script is a list of rules; the first one that applies answers. ::
 
@@ -11,7 +11,7 @@ A script is a list of rules; the first one that applies answers. ::
     [[rule]]
     match = "weather in (?P<city>\\w+)"
     then = [
-        "Let me look.",
+        { commentary = "Let me look." },
         { wait = 0.5 },
         { call = "get_weather", arguments = { city = "{city}" } },
     ]
@@ -20,28 +20,71 @@ A script is a list of rules; the first one that applies answers. ::
     on = "tool_result"
     then = "It says: {result}"
 
+    [[rule]]                                 # a row of a table: text, answer, usage
+    match = "^ping$"
+    instructions = "test"
+    then = "pong"
+    usage = { input_text = 12, cached = 0, output_text = 2 }
+    rate = "instant"
+
+    [[rule]]
+    match = "^overload$"
+    then = { fail = "rate_limit_exceeded" }
+
     [[rule]]                                 # no match: takes what is left
     then = "I know nothing about that."
 
+    [[transcript]]                           # these words are told late
+    match = "^overload$"
+    delay = 2.0
+
 ``on``
-    The situation: ``"words"`` (the default; the user said or typed something),
-    ``"tool_result"`` (functions have given results; the rules are gone through for each
-    result in turn), ``"no_words"`` (there was audio but no words in it),
-    ``"nothing"`` (an answer was asked for without anything to answer).
+    The situation, or several: ``"words"`` (the default; the user said or typed
+    something), ``"tool_result"`` (functions have given results; the rules are gone
+    through for each result in turn), ``"no_words"`` (there was audio but no words in
+    it), ``"nothing"`` (an answer was asked for without anything to answer).
 ``match``
     One regular expression, or several of which one must be found, in the user's words;
     on a tool result in the function's name, and where there are no words in the reason
     for that. Case does not matter. The words are
     normalised first: straight quotes, single spaces, no punctuation at the end. A rule
     without ``match`` always fits.
+``instructions``
+    The same for the instructions, as they were written: those of the response, or of
+    the session where it has none.
 ``then``
-    One action or a list of them, done in order. A string is said. Tables are
-    ``{ say = "…" }``, ``{ wait = seconds }`` and ``{ call = "tool", arguments = {…} }``;
-    without ``arguments`` they are guessed from the words. An empty list is silence.
+    One action or a list of them, done in order; an empty list is silence. A string is
+    said. The other actions are tables:
+
+    ``{ say = "…" }``                      the same as the string alone
+    ``{ commentary = "…" }``               said, in a message of its own: of models that
+                                           reason its phase is ``commentary`` and that
+                                           of the last message ``final_answer``
+    ``{ wait = 2.5 }``                     seconds pass; ``inf`` is until the answer is
+                                           interrupted or cancelled
+    ``{ call = "f", arguments = {…} }``    a function call, several for several calls in
+                                           one response; without ``arguments`` they are
+                                           guessed from the words and the schema
+    ``{ fail = "…", message = "…" }``      the response fails: ``server_error``,
+                                           ``rate_limit_exceeded``,
+                                           ``insufficient_quota``, ``model_not_found``
+    ``{ stop = "…" }``                     it is incomplete: ``max_output_tokens``,
+                                           ``content_filter``
+``usage``
+    Tokens that the response reports instead of those that are counted:
+    ``input_text``, ``input_audio``, ``input_image``, ``cached`` (rounded down to a
+    multiple of 64), ``output_text``, ``output_audio``. Sums follow.
+``rate``
+    How fast the sound leaves, in times real time after the first second, or
+    ``"instant"``; without it the engine's.
 ``examples``
     Phrases that a user may say, for the recogniser and for ``{examples}``: lower-case
     words, ``(a | b)`` for either, ``[a]`` for perhaps, ``<number>`` for any number
     word.
+
+A ``[[transcript]]`` says of words of spoken turns (``match``; without it of all) how the
+client is told them: ``delay`` seconds late (``inf`` is never), or not at all, with
+``fail`` as the reason. The answer waits for neither. The first that fits counts.
 
 Strings may hold these names in braces (a brace itself is written twice), and the names
 of the groups of the rule's own patterns:
@@ -49,6 +92,13 @@ of the groups of the rule's own patterns:
 ``{heard}``           the user's words
 ``{heard_seconds}``   length of the user's audio, such as ``2.9``
 ``{why}``             why there are no words
+``{exactly}``         what words or instructions order to "reply exactly", "say the word"
+``{choice}``          one of the answers a prompt allows: "answer yes or no", "one of: a, b"
+``{json}``            an object where a prompt asks for JSON, by the example in it
+``{counting}``        the numbers that the user asks to be counted
+``{noted}``           a fact that the user tells: ``your name is Marcelo``
+``{remembered}``      what the user told of what is asked: "what is my name?"
+``{language}`` ``{greeting}``   what instructions say to speak, if not English, and its good day
 ``{time}`` ``{date}`` ``{day}``   ``2:30 PM``, ``20 November 2026``, ``Friday``
 ``{image}``           size and main colour of the images that the user or a function shows
 ``{sum}``             a sum in the user's words and what it makes
@@ -58,17 +108,23 @@ of the groups of the rule's own patterns:
 ``{tools}``           names of the session's functions
 ``{tool}``            the function that the words name, or whose result it is
 ``{result}``          a function's result, to be read aloud
+``{pending}``         functions whose results have not come
 ``{examples}``        the first example of every rule that has some
 
-*A rule applies when its situation is there, its pattern fits, everything it names has a
+*A rule applies when its situation is there, its patterns fit, everything it names has a
 value, and everything it calls may be called.* So one with ``{sum}`` applies only to
-sums, one with ``{image}`` only to images, one with ``{heard_seconds}`` only to speech, and one that calls a function only
-where the session has it and ``tool_choice`` allows it. ``call = "{tool}"`` calls every
-function that the words name. When nothing applies the answer is silence.
+sums, one with ``{image}`` only to images, one with ``{heard_seconds}`` only to speech,
+and one that calls a function only where the session has it and ``tool_choice`` allows
+it. ``call = "{tool}"`` calls every function that the words name. When nothing applies
+the answer is silence.
 
-Where ``tool_choice`` demands a call (``"required"``, or one function) and the rule makes
-none such, the function that the words name best, or the first, or the one demanded, is
-called instead with guessed arguments.
+Where ``tool_choice`` demands a call (``"required"``, one function, or one of several) and
+the rule makes none such, the function that the words name best, or the first, or the one
+demanded, is called instead with guessed arguments.
+
+The same requests always get the same answers; `rtnb.gateway.orders`,
+`rtnb.gateway.arithmetic` and `rtnb.gateway.tool_guess` say how the names get their
+values.
 """
 
 from __future__ import annotations
@@ -78,15 +134,24 @@ import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from rtnb.errors import ConfigError
+from rtnb.gateway import orders
 from rtnb.gateway.arithmetic import find_sum
-from rtnb.gateway.responder import Pause, ToolCall
-from rtnb.gateway.rules import Call, Rule, RuleReader, Say
+from rtnb.gateway.responder import Told, ToolCall
+from rtnb.gateway.rules import (
+    Call,
+    Rule,
+    RuleReader,
+    Say,
+    TranscriptReader,
+    TranscriptRule,
+    groups_of,
+)
 from rtnb.gateway.sight import seen, shows_image
 from rtnb.gateway.tool_guess import fit, guess_arguments, named_tools, schema_of
 from rtnb.protocol.events import (
@@ -125,6 +190,8 @@ class Script:
     ----------
     rules : tuple of Rule
         In the order in which they are tried.
+    transcripts : tuple of TranscriptRule
+        How the client is told what the user said.
 
     Examples
     --------
@@ -138,6 +205,7 @@ class Script:
     """
 
     rules: tuple[Rule, ...]
+    transcripts: tuple[TranscriptRule, ...] = ()
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> Script:
@@ -199,19 +267,18 @@ class Script:
                 f"{source} is not TOML ({error}): in patterns write \\\\b for \\b, "
                 "or put them between single quotes"
             ) from error
-        if unknown := sorted(content.keys() - {"rule"}):
+        if unknown := sorted(content.keys() - {"rule", "transcript"}):
             raise ConfigError(
                 f"{source} has {unknown[0]!r} at its top, but a script is a list "
-                "of [[rule]] tables"
+                "of [[rule]] and [[transcript]] tables"
             )
-        tables = content.get("rule")
-        if not isinstance(tables, list) or not tables:
+        rules = _tables(content, "rule", text, source)
+        if not rules:
             raise ConfigError(f"{source} has no rules: begin one with [[rule]]")
+        transcripts = _tables(content, "transcript", text, source)
         return cls(
-            tuple(
-                RuleReader(source, number, table).read()
-                for number, table in enumerate(tables, start=1)
-            )
+            tuple(RuleReader(*table).read() for table in rules),
+            tuple(TranscriptReader(*table).read() for table in transcripts),
         )
 
     @cached_property
@@ -229,21 +296,42 @@ class Script:
 
         Yields
         ------
-        str, ToolCall or Pause
+        piece
             The rule's actions.
         """
         choice = _Choice(request)
-        pieces = [
-            piece
-            for facts in _situations(request, choice, self._first_examples)
-            for piece in self._answer(facts)
-        ]
+        pieces: list[Piece] = []
+        answered: list[Rule] = []
+        for facts in _situations(request, choice, self._first_examples):
+            rule, actions = self._answer(facts)
+            if rule is not None and not (rule.once and rule in answered):
+                answered.append(rule)
+                pieces += actions
         if (demanded := choice.demanded(pieces)) is not None:
             pieces = [demanded]
         begun = False
         for piece in pieces:
             yield f" {piece}" if begun and isinstance(piece, str) else piece
             begun = begun or isinstance(piece, str)
+
+    def told(self, words: str) -> Told:
+        """How the client is told what the user said.
+
+        Parameters
+        ----------
+        words : str
+            What was recognised.
+
+        Returns
+        -------
+        Told
+            Of the first ``[[transcript]]`` that fits; at once if none does.
+        """
+        heard = _normalised(words)
+        for rule in self.transcripts:
+            if groups_of(rule.patterns, heard) is not None:
+                return rule.told
+        return Told()
 
     @cached_property
     def _first_examples(self) -> list[str]:
@@ -253,18 +341,36 @@ class Script:
         )
         return [example for example in plain if example]
 
-    def _answer(self, facts: _Facts) -> list[Piece]:
+    def _answer(self, facts: _Facts) -> tuple[Rule | None, list[Piece]]:
         for rule in self.rules:
-            if rule.on != facts.situation:
+            if facts.situation not in rule.on:
                 continue
-            groups = rule.groups_in(facts.subject)
+            groups = rule.groups_in(facts.subject, facts.instructions)
             if groups is None:
                 continue
             try:
-                return facts.perform(rule.actions, groups)
+                return rule, facts.perform(rule.actions, groups)
             except _NoValueError:
                 continue
-        return []
+        return None, []
+
+
+def _tables(
+    content: Mapping[str, Any], kind: str, text: str, source: str
+) -> list[tuple[str, str, object]]:
+    """Tables of a kind: where each begins, its name until it has one, and itself."""
+    tables = content.get(kind, [])
+    if not isinstance(tables, list):
+        tables = []
+    header = re.compile(rf"^[ \t]*\[\[\s*{kind}\s*\]\]", re.MULTILINE)
+    lines = [text.count("\n", 0, found.start()) + 1 for found in header.finditer(text)]
+    places = [f"{source}, line {line}" for line in lines]
+    if len(places) != len(tables):  # some stand within a string
+        places = [source] * len(tables)
+    return [
+        (place, f"{kind} {number}", table)
+        for number, (place, table) in enumerate(zip(places, tables, strict=True), 1)
+    ]
 
 
 # -- what is known -------------------------------------------------------------------
@@ -275,6 +381,7 @@ class _Choice:
 
     def __init__(self, request: Request) -> None:
         self._text = _normalised(request.user_text or "")
+        self._today = request.now.date()
         self.tools: tuple[FunctionTool, ...] = request.tools
         self._required = False
         choice = request.tool_choice
@@ -282,6 +389,11 @@ class _Choice:
             self.tools = ()
         elif choice == "required":
             self._required = True
+        elif _get(choice, "type") == "allowed_tools":
+            allowed = _get(choice, "tools")
+            names = [_get(one, "name") for one in allowed] if _listing(allowed) else []
+            self.tools = tuple(tool for tool in request.tools if tool.name in names)
+            self._required = _get(choice, "mode") == "required"
         elif not isinstance(choice, str):
             name = _get(choice, "name")
             only = tuple(tool for tool in request.tools if tool.name == name)
@@ -294,7 +406,7 @@ class _Choice:
 
     def guess(self, tool: FunctionTool) -> dict[str, Any]:
         """Arguments for one, from the words."""
-        return guess_arguments(self._text, tool)
+        return guess_arguments(self._text, tool, today=self._today)
 
     def demanded(self, pieces: Sequence[Piece]) -> ToolCall | None:
         """The call that must be made and is not among the pieces."""
@@ -314,9 +426,12 @@ class _Facts:
         subject: str,
         values: Mapping[str, str | None],
         choice: _Choice,
+        *,
+        instructions: str,
     ) -> None:
         self.situation = situation
         self.subject = subject
+        self.instructions = instructions
         self._values = {name: value for name, value in values.items() if value}
         self._choice = choice
 
@@ -335,7 +450,7 @@ class _Facts:
                 case Call(name, arguments):
                     tool = self._tool(_filled(name, values))
                     pieces += self._calls([tool], arguments, values)
-                case Pause():
+                case _:
                     pieces.append(action)
         return pieces
 
@@ -374,7 +489,9 @@ def _situations(
     heard = _normalised(request.user_text or "")
     now = request.now
     found = find_sum(heard)
+    facts = partial(_Facts, choice=choice, instructions=request.instructions)
     values: dict[str, str | None] = {
+        **_ordered(request),
         "heard": heard,
         "heard_seconds": _seconds(request.heard_ms),
         "why": request.transcription_failed,
@@ -393,15 +510,48 @@ def _situations(
         values["image"] = seen(request.items[-1:])
         for tool, output in results:
             told = {"tool": tool, "result": _spoken_result(output)}
-            yield _Facts("tool_result", tool, {**values, **told}, choice)
+            yield facts("tool_result", tool, {**values, **told})
     elif heard:
         values["tool"] = _listed([tool.name for tool in choice.named()])
-        yield _Facts("words", heard, values, choice)
+        yield facts("words", heard, values)
     elif request.heard_ms is not None or request.transcription_failed:
         why = values["why"] = _normalised(values["why"] or "there were no words in it")
-        yield _Facts("no_words", why, values, choice)
+        yield facts("no_words", why, values)
     else:
-        yield _Facts("nothing", "", values, choice)
+        yield facts("nothing", "", values)
+
+
+def _ordered(request: Request) -> dict[str, str | None]:
+    """What the words and the instructions order."""
+    words, instructions = request.user_text or "", request.instructions
+    messages = [item for item in request.items if isinstance(item, MessageItem)]
+    said = [
+        " ".join(_texts(item)) for item in messages if item.role in ("user", "system")
+    ]
+    by_user = [" ".join(_texts(item)) for item in messages if item.role == "user"]
+    language = orders.language(instructions)
+    return {
+        "exactly": orders.exact_reply(words, instructions),
+        "choice": orders.choice(words, instructions, by_user),
+        "json": orders.json_reply(words, instructions, request.now.date()),
+        "counting": orders.counting(words),
+        "noted": orders.noted(words),
+        "remembered": orders.remembered(words, [instructions, *said]),
+        "language": language,
+        "greeting": orders.GREETINGS[language.lower()] if language else None,
+        "pending": _listed(_pending(request.items)),
+    }
+
+
+def _pending(items: Sequence[object]) -> list[str]:
+    """Names of the functions that were called and have not answered."""
+    done = {item.call_id for item in items if isinstance(item, FunctionCallOutputItem)}
+    calls = [item for item in items if isinstance(item, FunctionCallItem)]
+    return [call.name for call in calls if call.call_id not in done]
+
+
+def _listing(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    return isinstance(value, list | tuple)
 
 
 def _normalised(text: str) -> str:

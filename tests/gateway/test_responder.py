@@ -12,7 +12,21 @@ from functools import partial
 import pytest
 
 from rtnb.errors import ConfigError, EngineError
-from rtnb.gateway.responder import Pause, Request, ToolCall, load, name_of, stream
+from rtnb.gateway.responder import (
+    Failure,
+    NextMessage,
+    Pace,
+    Pause,
+    Request,
+    StopShort,
+    Told,
+    ToolCall,
+    load,
+    name_of,
+    stream,
+    told_of,
+)
+from rtnb.protocol.server import Tokens
 
 REQUEST = Request(
     instructions="Be kind.",
@@ -296,3 +310,31 @@ def test_load_says_what_is_wrong(here, name, said):
 def test_a_responder_has_a_name_for_people():
     assert name_of(generator).endswith("test_responder:generator")
     assert name_of(CallableObject()).endswith("test_responder:CallableObject")
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+def test_an_impossible_rate_is_refused(rate):
+    with pytest.raises(ConfigError, match="1 is real time"):
+        Pace(rate)
+
+
+def test_the_rarer_pieces_are_pieces_too():
+    pieces = [
+        Tokens(output_text=1),
+        Pace(float("inf")),
+        NextMessage(),
+        Pause(float("inf")),
+        StopShort("content_filter"),
+        Failure("over", "insufficient_quota"),
+    ]
+    assert collect(lambda _: pieces) == pieces
+
+
+def test_a_responder_may_decide_how_words_are_told():
+    class Late:
+        def told(self, words):
+            return Told(float(len(words)))
+
+    assert told_of(Late(), "abc") == Told(3.0)
+    assert not told_of(Late(), "abc").at_once
+    assert told_of(lambda _: None, "abc").at_once

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 import pytest
 
 from rtnb.errors import ConfigError, MissingExtra
-from rtnb.gateway.responder import Pause, Request, ToolCall
+from rtnb.gateway.responder import (
+    Failure,
+    NextMessage,
+    Pace,
+    Pause,
+    Request,
+    StopShort,
+    Told,
+    ToolCall,
+)
 from rtnb.gateway.script import Script
 from rtnb.protocol.events import (
     FunctionCallItem,
@@ -25,6 +35,7 @@ from rtnb.protocol.events import (
     ToolChoiceFunction,
     ToolChoiceMcp,
 )
+from rtnb.protocol.server import Tokens
 
 WEATHER = FunctionTool(
     name="get_weather",
@@ -316,6 +327,123 @@ def test_a_demand_that_cannot_be_met_is_left():
     assert said(CALLS, "hello", tool_choice="required") == "no call"
 
 
+ALLOWED = {
+    "type": "allowed_tools",
+    "tools": [{"type": "function", "name": "roll_dice"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "expected"),
+    [
+        ("auto", "the weather", "no call"),
+        ("required", "the weather", ToolCall("roll_dice", {})),
+    ],
+)
+def test_tool_choice_may_allow_some(mode, text, expected):
+    allowed = {**ALLOWED, "mode": mode}
+    assert answer(CALLS, text, tools=(WEATHER, DICE), tool_choice=allowed) == [expected]
+
+
+def test_days_of_arguments_are_counted_from_the_request():
+    book = FunctionTool(
+        name="book", parameters={"properties": {"day": {"format": "date"}}}
+    )
+    [call] = answer(rules("then = { call = 'book' }"), "book tomorrow", tools=(book,))
+    assert call.arguments == {"day": "2026-11-21"}
+
+
+# -- for test suites -------------------------------------------------------------------
+
+
+def test_a_rule_may_ask_for_instructions():
+    script = rules(
+        "match = 'hi'\ninstructions = 'be (?P<how>\\w+)'\nthen = '{how}'",
+        "then = 'else'",
+    )
+    assert said(script, "hi", instructions="Be kind.") == "kind"
+    assert said(script, "hi", instructions="Do well.") == "else"
+    assert said(script, "ho", instructions="Be kind.") == "else"
+
+
+def test_a_rule_may_be_for_several_situations():
+    script = rules("on = ['words', 'nothing']\nthen = 'yes'")
+    assert [said(script, "x"), said(script), said(script, heard_ms=1.0)] == [
+        "yes",
+        "yes",
+        "",
+    ]
+
+
+def test_every_ending_and_its_price():
+    script = rules(
+        """
+        usage = { output_text = 7 }
+        rate = "instant"
+        then = [{ commentary = "One." }, "Two.", { wait = inf },
+                { stop = "content_filter" }, { fail = "insufficient_quota" },
+                { fail = "server_error", message = "Oh." }]
+        """
+    )
+    assert answer(script, "x") == [
+        Tokens(output_text=7),
+        Pace(math.inf),
+        "One.",
+        NextMessage(),
+        " Two.",
+        Pause(math.inf),
+        StopShort("content_filter"),
+        Failure(
+            "You exceeded your current quota, please check your plan.",
+            "insufficient_quota",
+        ),
+        Failure("Oh.", None),
+    ]
+
+
+def test_transcripts_may_be_late_or_never_come():
+    script = Script.parse(
+        """
+        [[rule]]
+        then = "x"
+        [[transcript]]
+        match = "^slow"
+        delay = 2
+        [[transcript]]
+        match = "^never"
+        delay = inf
+        [[transcript]]
+        match = "^noise"
+        fail = "too noisy"
+        """
+    )
+    assert script.told("Slow one.") == Told(2.0)
+    assert script.told("never") == Told(math.inf)
+    assert script.told("noise") == Told(0.0, "too noisy")
+    assert script.told("hello").at_once
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "facts", "value"),
+    [
+        ("exactly", "Say exactly: A b!", {}, "A b!"),
+        ("exactly", "x", {"instructions": "Say exactly: y"}, "y"),
+        ("choice", "Answer yes or no", {}, "yes"),
+        ("json", 'Answer in JSON {"a": 1}', {}, '{"a": 1}'),
+        ("counting", "count to 2", {}, "1, 2"),
+        ("noted", "my name is al", {}, "your name is Al"),
+        ("remembered", "what is my name", {"items": (user("call me al"),)}, "your name is Al"),
+        ("language", "x", {"instructions": "Speak German."}, "German"),
+        ("greeting", "x", {"instructions": "Speak German."}, "Guten Tag"),
+        ("pending", "x", {"items": (FunctionCallItem(name="f", call_id="c", arguments="{}"),)}, "f"),
+    ],
+)  # fmt: skip
+def test_orders_have_their_values(name, text, facts, value):
+    script = rules(f"then = '{{{name}}}'", "then = 'unknown'")
+    assert said(script, text, **facts) == value
+    assert said(script, "hello") == "unknown"
+
+
 # -- wrong scripts ---------------------------------------------------------------------
 
 
@@ -326,14 +454,14 @@ def test_a_demand_that_cannot_be_met_is_left():
         ("", r"bot.toml has no rules: begin one with \[\[rule\]\]"),
         ("rule = 7", r"has no rules"),
         ("[[rules]]", r"'rules' at its top"),
-        ("[[rule]]", r"bot.toml, rule 1: there is no \"then\""),
-        ("[[rule]]\nname = 'hi'", r"bot.toml, hi: there is no"),
-        ("[[rule]]\nthen = ''\n[[rule]]\nthan = ''", r"rule 2: 'than' means nothing: write.*then"),
+        ("[[rule]]", r"bot.toml, line 1, rule 1: there is no \"then\""),
+        ("[[rule]]\nname = 'hi'", r"bot.toml, line 1, hi: there is no"),
+        ("[[rule]]\nthen = ''\n[[rule]]\nthan = ''", r"line 3, rule 2: 'than' means nothing: did you mean 'then'\? There are.*then"),
         ("[[rule]]\nthen = 7", r"7 is no action: write a string to say"),
         ("[[rule]]\nthen = {}", r"\{\} is no action"),
         ("[[rule]]\nthen = { say = 'a', wait = 1 }", r"is no action"),
-        ("[[rule]]\nthen = { wait = '1' }", r"is no action"),
-        ("[[rule]]\nthen = { wait = true }", r"is no action"),
+        ("[[rule]]\nthen = { wait = '1' }", r"'1' is no number of seconds: write 2.5, or inf"),
+        ("[[rule]]\nthen = { wait = true }", r"True is no number of seconds"),
         ("[[rule]]\nthen = { wait = -1 }", r"a pause of -1.0 s cannot be"),
         ("[[rule]]\nthen = { wait = nan }", r"a pause of nan s cannot be"),
         ("[[rule]]\nthen = { call = 'f', arguments = 1 }", r"is no action"),
@@ -349,7 +477,25 @@ def test_a_demand_that_cannot_be_met_is_left():
         ("[[rule]]\nmatch = 7\nthen = ''", r"'match' must be a string or a list"),
         ("[[rule]]\nmatch = [7]\nthen = ''", r"'match' must be a string or a list"),
         ("[[rule]]\nmatch = '(?P<heard>x)'\nthen = ''", r"the group 'heard' hides the name \{heard\}"),
-        ("[[rule]]\non = 'monday'\nthen = ''", r"'monday' is no situation: choose one of words"),
+        ("[[rule]]\non = 'monday'\nthen = ''", r"'monday' is no situation: choose one of no_words"),
+        ("[[rule]]\non = ['words', 'nothin']\nthen = ''", r"'nothin' is no situation: did you mean 'nothing'"),
+        ("[[rule]]\nthen = { cal = 'f' }", r"is no action.*one of call, commentary, fail, say, stop, wait"),
+        ("[[rule]]\nthen = { call = 'f', argument = {} }", r"'argument' means nothing beside 'call': did you mean 'arguments'"),
+        ("[[rule]]\nthen = { say = 'f', wait = 1 }", r"is no action"),
+        ("[[rule]]\nthen = { fail = 'rate_limit' }", r"fail = 'rate_limit' is not documented: did you mean 'rate_limit_exceeded'"),
+        ("[[rule]]\nthen = { fail = 'server_error', message = 1 }", r"is no action"),
+        ("[[rule]]\nthen = { stop = 'x' }", r"stop = 'x' is not documented: choose one of content_filter, max_output_tokens"),
+        ("[[rule]]\nthen = ''\nusage = 7", r"'usage' must be a table"),
+        ("[[rule]]\nthen = ''\nusage = { output = 7 }", r"'output' means nothing in usage: did you mean"),
+        ("[[rule]]\nthen = ''\nusage = { cached = -1 }", r"usage.cached = -1 is no number of tokens"),
+        ("[[rule]]\nthen = ''\nusage = { cached = true }", r"usage.cached = True is no number"),
+        ("[[rule]]\nthen = ''\nrate = 'slow'", r"rate = 'slow' is no rate: write 1.0, or \"instant\""),
+        ("[[rule]]\nthen = ''\nrate = 0", r"a rate of 0.0 cannot be"),
+        ("[[rule]]\nthen = ''\ninstructions = '('", r"the pattern '\(' is no regular expression"),
+        ("[[rule]]\nthen = ''\n\n[[transcript]]\ndelay = -1", r"line 4, transcript 1: a pause of -1.0 s cannot be"),
+        ("[[rule]]\nthen = ''\n[[transcript]]\nlate = 1", r"transcript 1: 'late' means nothing"),
+        ("[[rule]]\nthen = ''\n[[transcript]]\nfail = 1", r"fail = 1 is no message"),
+        ("[[rule]]\nname = \"\"\"\n[[rule]]\n\"\"\"\nthen = 7", r"bot.toml, \[\[rule\]\]\n: 7 is no action"),
         ("[[rule]]\non = 1\nthen = ''", r"1 is no situation"),
         ("[[rule]]\non = []\nthen = ''", r"\[\] is no situation"),
         ("[[rule]]\nthen = ''\nexamples = ['Hello!']", r"the example 'Hello!' cannot be spoken"),
@@ -398,10 +544,26 @@ SPOKEN = {"heard_ms": 2300.0}
         ("what can I say?", '"tell me a long story"'),
         ("what are your instructions", "This session has no instructions."),
         ("thank you very much", "welcome"),
+        ("my name is marcelo", "I will remember that your name is Marcelo."),
+        ("what is my name", "you have not told me your name."),
+        ("count to five", "One. Two. Three. Four. Five."),
     ],
 )  # fmt: skip
 def test_the_tutorial_converses(text, part):
     assert part in said(TUTORIAL, text, **SPOKEN)
+
+
+def test_the_tutorial_obeys_and_remembers():
+    items = (user("my name is Marcelo"), user("what is my name?"))
+    assert "your name is Marcelo" in said(TUTORIAL, "what is my name?", items=items)
+    pong = {"instructions": 'Reply exactly "PONG".', "tools": (WEATHER, DICE)}
+    assert said(TUTORIAL, "the weather", **pong) == "PONG"
+    assert said(TUTORIAL, **pong) == "PONG"
+    assert said(TUTORIAL, "hello", instructions="Speak French.").startswith("Bonjour!")
+    results = (user("x"), call("f", 1), call("f", 2), output(1, "a"), output(2, "b"))
+    assert said(TUTORIAL, "x", items=results, **pong) == "PONG"
+    waiting = (user("roll"), call("roll_dice", 1), user("is it ready?"))
+    assert "waiting for roll_dice" in said(TUTORIAL, "is it ready?", items=waiting)
 
 
 def test_the_tutorial_repeats_what_was_said():
