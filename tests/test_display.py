@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 
 import nbformat
 import numpy as np
+import PIL.Image
 import pytest
 from IPython.core.formatters import DisplayFormatter
 from nbclient import NotebookClient
@@ -21,6 +23,7 @@ from rtnb import display
 from rtnb.audio import Clip
 from rtnb.session import session, turn
 from rtnb.session.turn import Latency, Segment, ToolCall
+from rtnb.tools import picture
 from rtnb.usage import (
     Cost,
     InputTokenDetails,
@@ -145,6 +148,17 @@ def test_the_stand_in_is_called_and_has_what_the_real_one_has(stand_in, real):
 
 
 # -- a turn ------------------------------------------------------------------------------
+
+
+def test_a_shown_image_is_seen_small_and_described():
+    image = picture(np.zeros((300, 600))).image
+    turn = Turn(user_text="What is it?", images=(image,))
+    html = display.turn_html(turn)
+    source = re.search(
+        r'alt="Image, 600 x 300 pixels" src="data:image/png;base64,([^"]+)"', html
+    )
+    assert PIL.Image.open(io.BytesIO(base64.b64decode(source[1]))).size == (240, 120)
+    assert "600 x 300" in display.turn_text(turn)
 
 
 def test_a_spoken_turn_shows_everything():

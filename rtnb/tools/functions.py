@@ -314,6 +314,11 @@ def tool(
     ConfigError
         If the function cannot be a tool, see `Tool.of`.
 
+    Notes
+    -----
+    In JupyterLab with ipykernel 7 a click is heard while a cell runs. An older kernel
+    hears it when the cell has ended: there, do not wait for the turn in the cell.
+
     Examples
     --------
     >>> @tool(confirm=lambda name, arguments: arguments["amount"] < 100)

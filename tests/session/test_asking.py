@@ -122,13 +122,17 @@ def test_functions_of_a_question_answer_beside_the_conversation(open_session):
 
 
 def test_cancel_leaves_questions_alone_unless_they_are_meant(open_session):
-    server = Aside(None)
+    server = Aside(None, None)
     session = open_session(server)
-    turn = session.ask("think long")
+    left = session.ask("think long")
     server.settle()
     session.cancel()
     server.settle()
-    assert turn.status == "answering"
+    assert left.status == "answering"
+    server.tell(*server.finish("completed"))
+    assert left.wait(PATIENCE_S).status == "done"
+    turn = session.ask("think long")
+    server.settle()
     session.cancel(turn)
     assert turn.wait(PATIENCE_S).status == "cancelled"
     cancel = server.last("response.cancel")

@@ -13,6 +13,7 @@ import pytest
 import rtnb
 from rtnb.errors import ConfigError
 from rtnb.notebook import questions_are_shown_by, show_questions_by
+from rtnb.protocol import events as ev
 from rtnb.session.approval import APPROVAL_SECONDS
 from tests.session.server import Server
 
@@ -234,6 +235,9 @@ def test_pictures_are_shown_in_a_message_after_the_output(open_session):
     assert server.types().count("response.create") == 2
     assert (turn.text, turn.user_text, len(session.turns)) == ("Red.", "go", 1)
     assert message["id"] in [item.id for item in turn.items]
+    session.send(ev.ResponseCreate())
+    server.settle()
+    assert session.turns[1].user_text == ""
 
 
 def test_every_call_is_logged(open_session):

@@ -10,6 +10,7 @@ from rtnb.transport import Drop
 from tests.session.server import Server
 
 PATIENCE_S = 10
+ITEM = {"type": "message", "role": "user", "status": "completed", "content": []}
 
 
 class Editable(Server):
@@ -106,3 +107,12 @@ def test_a_connection_that_is_lost_meanwhile(session, server):
     server.on_conversation_item_delete = lambda event: [Drop()]
     with pytest.raises(ConnectionLost):
         session.delete("x")
+
+
+def test_news_of_another_item_is_no_answer(session, server):
+    server.on_conversation_item_delete = lambda event: [
+        server.event("conversation.item.deleted", item_id="another"),
+        server.event("conversation.item.retrieved", item={**ITEM, "id": "x"}),
+    ]
+    with pytest.raises(TimeoutError):
+        session.delete("x", timeout=0.05)
