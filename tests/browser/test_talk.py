@@ -19,6 +19,10 @@ BUSY = """import pathlib, time
 begun = time.time()
 while not pathlib.Path("enough").exists():
     {work}"""
+RELAYED = """import rtnb
+from rtnb.local import start_gateway
+provider = start_gateway(script="short.toml")
+session = rtnb.connect(url=provider.url, api_key=provider.token)"""
 RATE = 24_000
 PREFIX_MS = 300
 TOLERANCE_MS = 150
@@ -53,6 +57,16 @@ def test_what_is_played_is_what_was_sent(open_page, sentence):
     lab = open_page(*sentence).show(SESSION, PANEL)
     lab.talk.click()
     lab.wait_for("ended")
+    assert lab.value("panel.port.transport") == "direct"
+    assert_exact(lab)
+
+
+def test_a_provider_is_talked_to_through_a_relay(open_page, sentence):
+    lab = open_page(*sentence).show(RELAYED, PANEL)
+    lab.talk.click()
+    lab.wait_for("ended")
+    lab.until("session.turns and session.turns[0].done")
+    assert lab.value("[session.provider, session.billed]") == ["url", True]
     assert lab.value("panel.port.transport") == "direct"
     assert_exact(lab)
 
