@@ -71,6 +71,10 @@ def test_a_key_in_the_clear_is_warned_about(caplog):
         ({"provider": "openai", "model": "m"}, "set OPENAI_API_KEY"),
         ({"provider": "openai", "model": "m", "url": "ws://h"}, "knows its address"),
         ({"provider": "openai", "model": "m", "script": "a"}, "embedded engine only"),
+        (
+            {"provider": "openai", "model": "m", "mcp_allow_private": True},
+            "embedded engine only",
+        ),
         ({"provider": "azure"}, "which deployment"),
         ({"provider": "azure", "model": "m"}, "set AZURE_OPENAI_ENDPOINT"),
         ({"provider": "azure", "model": "m", "url": "h"}, "set AZURE_OPENAI_API_KEY"),
