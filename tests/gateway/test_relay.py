@@ -24,7 +24,7 @@ from rtnb.gateway.frames import MicrophoneFrame, pack_microphone
 from rtnb.gateway.relay import OUTBOX_FRAMES, RelayedConversation
 from rtnb.transport import Deliver, MemoryTransport
 from tests.gateway.conftest import start_gateway, stop_gateway
-from tests.gateway.test_app import connect, refusal
+from tests.gateway.test_app import answer, connect, refusal
 from tests.gateway.test_media import (  # noqa: F401 - run through the relay too
     Page,
     media,
@@ -319,6 +319,26 @@ def test_a_provider_that_is_not_there():
         status, error = asyncio.run(refusal(running))
     assert (status, error["code"]) == (502, "upstream_unreachable")
     assert "127.0.0.1" in error["message"]
+
+
+def test_the_provider_is_known_by_its_certificate(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    secure = start_gateway("--tls", "--token", KEY)
+    try:
+        with relay(secure.url) as running:
+            status, error = asyncio.run(refusal(running))
+        assert status == 502
+        assert "certificate" in error["message"]
+        monkeypatch.setenv("SSL_CERT_FILE", secure.certificate)
+        with relay(secure.url) as running:
+            assert asyncio.run(greeting(running)) == "session.created"
+    finally:
+        stop_gateway(secure)
+
+
+async def greeting(gateway):
+    async with connect(gateway) as control:
+        return (await answer(control))["type"]
 
 
 def denial(gateway):
