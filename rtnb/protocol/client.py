@@ -361,7 +361,14 @@ class ClientMachine:
             self._updates[event_id] = event
         if isinstance(event, ev.ConversationItemCreate):
             self._at_root += event.previous_item_id == "root"
+            self._forget_deleted(getattr(event.item, "id", UNSET))
         return encode(event)
+
+    def _forget_deleted(self, item_id: object) -> None:
+        """An item that was deleted may come again, if we ask for it."""
+        item = self.items.get(item_id) if isinstance(item_id, str) else None
+        if item is not None and item.deleted:
+            del self.items[item.id]
 
     def named(self, event: ClientEvent) -> ClientEvent:
         """Return the event with an ``event_id``, its own or a new one."""
@@ -473,6 +480,8 @@ class ClientMachine:
         if event_id is None and str(detail.param or "").startswith("session."):
             event_id = next(iter(self._updates), None)
         cause = self._sent.get(event_id) if event_id else None
+        if cause is not None and isinstance(cause.event, ev.ConversationItemCreate):
+            self._at_root -= cause.event.previous_item_id == "root"
         if event_id:
             self._updates.pop(event_id, None)
         self.refusals.append(Refusal(detail, cause, self._now))

@@ -37,9 +37,14 @@ def appends(data):
 
 
 class Machines:
-    """Both machines of the protocol, one's events being the other's messages."""
+    """Both machines of the protocol, one's events being the other's messages.
 
-    def __init__(self, model="gpt-realtime"):
+    With `engine` false, what the server wants of it is left in `effects`.
+    """
+
+    def __init__(self, model="gpt-realtime", *, engine=True):
+        self.effects = []
+        self._has_engine = engine
         self.now = NOW
         self.server = ServerMachine(model=model, now=NOW, seed=1)
         self.client = ClientMachine()
@@ -103,7 +108,11 @@ class Machines:
             said = json.loads(encode(event))
             self._events.append(said)
             self.said.append(said)
-        for effect in self.server.take_effects():
+        wanted = self.server.take_effects()
+        if not self._has_engine:
+            self.effects += wanted
+            return
+        for effect in wanted:
             match effect:
                 case effects.Respond():
                     self._wanted.append(effect)

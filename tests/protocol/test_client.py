@@ -595,3 +595,29 @@ def test_only_so_many_events_are_remembered():
     assert machine.ignored is None
     told(machine, "input_audio_buffer.cleared", event_id="event_4199")
     assert machine.ignored == "duplicate"
+
+
+def put(machine, item_id, previous=None):
+    raw = {"type": "conversation.item.create", "item": message(item_id)}
+    if previous is not None:
+        raw["previous_item_id"] = previous
+    event = client_event(raw)
+    return json.loads(machine.send(event, 0.0))["event_id"]
+
+
+def test_an_item_that_was_deleted_may_come_again():
+    machine = opened()
+    added(machine, "a", None)
+    told(machine, "conversation.item.deleted", item_id="a")
+    put(machine, "a")
+    added(machine, "a", None)
+    assert order(machine) == ["a"]
+
+
+def test_a_refused_item_takes_no_place():
+    machine = opened()
+    added(machine, "a", None)
+    event_id = put(machine, "a", "root")
+    told(machine, "error", error={"type": "x", "message": "", "event_id": event_id})
+    added(machine, "b", None)
+    assert order(machine) == ["a", "b"]

@@ -506,6 +506,8 @@ class Responses:
         if response is None:
             return False
         self._close_output(response, "completed")
+        if not _fitting(response, name)[1]:
+            return self._end_at_limit(response)
         offer = response.offers.find(name)
         whole = (
             self._call_function(response, name, arguments)
