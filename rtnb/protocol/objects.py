@@ -514,7 +514,8 @@ class ResponseConfig(Wire, frozen=True, kw_only=True):
     """``auto``, or ``none`` for a response beside the conversation."""
     input: list[InputItem] | UnsetType = UNSET
     """The whole context of the response, instead of the conversation."""
-    instructions: str | UnsetType = UNSET
+    instructions: str | UnsetType | None = UNSET
+    """None, which clients in the field send: as the session says (unverified)."""
     output_modalities: list[str] | UnsetType = UNSET
     audio: ResponseAudio | UnsetType = UNSET
     tools: list[Tool] | UnsetType = UNSET

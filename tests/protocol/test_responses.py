@@ -175,6 +175,12 @@ def test_a_response_has_settings_of_its_own(wire):
     assert wanted_choice(wire) == "required"
 
 
+def test_a_response_without_instructions_of_its_own_has_those_of_the_session(wire):
+    wire.configure(instructions="Be brief.")
+    wire.respond(instructions=None)
+    assert wanted(wire).instructions == "Be brief."
+
+
 def wanted_choice(wire):
     wire.send("response.cancel")
     wire.respond()
