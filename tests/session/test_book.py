@@ -708,11 +708,11 @@ def test_a_call_that_was_cancelled_while_its_function_ran(open_session):
     server = Server(("slow", {}))
     session = open_session(server)
     session.configure(tools=[slow])
+    session.on("conversation.item.done", lambda event: outputs(server) and ended.set())
     turn = session.say("go")
     server.settle()
     session.cancel()
     assert turn.wait(PATIENCE_S).status == "cancelled"
-    session.on("conversation.item.done", lambda event: outputs(server) and ended.set())
     release.set()
     assert ended.wait(PATIENCE_S)
     server.settle()
