@@ -388,6 +388,7 @@ def _upstream_key(host: str, variable: str | None) -> str:
         return key
     if sys.stdin.isatty():
         return getpass.getpass(f"key for {host} (Enter if it wants none): ").strip()
+    print(f"rtnb: waiting for the key for {host} on standard input", file=sys.stderr)
     return sys.stdin.readline().strip()
 
 
