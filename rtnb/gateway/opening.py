@@ -36,6 +36,7 @@ def opened(
     query : mapping
         Of the address. A ``model`` makes a conversation and ``intent=transcription`` a
         transcription session, as with the service; without either the secret decides.
+        A conversation whose model neither names is the first update's to name.
     grant : Grant or None
         What was bound to the client secret. Settings of another kind of session than
         the one that is opened do not count.
@@ -60,7 +61,11 @@ def opened(
         return Interpretation(translation(bound, engine, model=model), engine)
     settings = {**bound, "model": model or DEFAULT_MODEL}
     conversing = ServerMachine(
-        model=settings["model"], now=now, seed=seed, session=settings
+        model=settings["model"],
+        now=now,
+        seed=seed,
+        session=settings,
+        model_open=not model,
     )
     return Conversation(conversing, engine)
 

@@ -132,6 +132,26 @@ def update(**session):
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v1/realtime", "session.updated"),
+        ("/v1/realtime?model=gpt-realtime", "error"),
+    ],
+)
+def test_a_model_is_named_by_the_address_or_by_the_first_update(gateway, path, kind):
+    async def scenario():
+        async with connect(gateway, path=path) as socket:
+            await answer(socket)
+            await socket.send(update(model="gpt-realtime-mini"))
+            return await answer(socket)
+
+    event = asyncio.run(scenario())
+    assert event["type"] == kind
+    if kind == "session.updated":
+        assert event["session"]["model"] == "gpt-realtime-mini"
+
+
 def append(data):
     return json.dumps({"type": "input_audio_buffer.append", "audio": data})
 

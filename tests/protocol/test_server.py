@@ -42,6 +42,54 @@ def test_an_update_changes_what_it_names_and_nothing_else(wire):
     assert after == {**before, "instructions": "Be brief."}
 
 
+def test_what_only_the_service_uses_is_kept(wire):
+    tool = {
+        "type": "mcp",
+        "server_label": "docs",
+        "server_url": "https://mcp.example",
+        "server_description": "Documents.",
+        "defer_loading": True,
+    }
+    given = {
+        "tracing": {"workflow_name": "w", "group_id": "g", "metadata": {"a": 1}},
+        "prompt": {"id": "p", "version": "2", "variables": {"name": "Ada"}},
+        "tools": [tool],
+    }
+    session = wire.configure(**given)[0]["session"]
+    assert {name: session[name] for name in given} == given
+    [error] = wire.configure(tracing="auto")
+    assert error["error"]["param"] == "session.tracing"
+
+
+def test_the_model_of_a_connection_stays(wire):
+    error = error_of(wire.configure(model="gpt-realtime-2.1", instructions="x"))
+    assert error["param"] == "session.model"
+    assert error["message"] == "Unsupported option for this model."
+    [updated] = wire.configure(model="gpt-realtime")
+    assert updated["session"] == wire.created["session"]
+
+
+def test_a_model_that_nobody_chose_is_the_first_updates_to_name():
+    wire = Wire(model="gpt-realtime-2.1", model_open=True)
+    refused = wire.configure(model="gpt-realtime", reasoning={"effort": "high"})
+    assert error_of(refused)["param"] == "session.reasoning"
+    [updated] = wire.configure(model="gpt-realtime", instructions="Be brief.")
+    plain = Wire().created["session"]
+    changed = {name: updated["session"][name] for name in ("id", "instructions")}
+    assert updated["session"] == {**plain, **changed}
+    error = error_of(wire.configure(model="gpt-realtime-2.1"))
+    assert error["param"] == "session.model"
+
+
+def test_a_model_that_reasons_may_be_named_too():
+    wire = Wire(model="gpt-realtime", model_open=True)
+    wire.configure(instructions="Be brief.")
+    [updated] = wire.configure(model="gpt-realtime-2", reasoning={"effort": "high"})
+    assert updated["session"]["reasoning"] == {"effort": "high"}
+    assert updated["session"]["parallel_tool_calls"] is True
+    assert updated["session"]["instructions"] == "Be brief."
+
+
 def test_an_update_is_all_or_nothing(wire):
     error = error_of(
         wire.configure(
@@ -406,6 +454,22 @@ def test_transcripts_are_reported_when_asked_for(wire):
     assert [e.get("delta") for e in events] == ["hello", " world", None]
     assert events[-1]["usage"] == {"type": "duration", "seconds": 3}
     assert wire.machine.user_text(item_id) == "hello world"
+
+
+def test_a_diarizing_model_says_who_speaks_when(wire):
+    transcription = {"model": "gpt-4o-transcribe-diarize"}
+    wire.configure(
+        audio={"input": {"turn_detection": None, "transcription": transcription}}
+    )
+    wire.append(Clip.silence(0.5))
+    item_id = wire.send("input_audio_buffer.commit")[0]["item_id"]
+    wire.machine.transcribed(item_id, "hello world", NOW)
+    events = wire.read()
+    kind = "conversation.item.input_audio_transcription.segment"
+    [segment] = [event for event in events if event["type"] == kind]
+    assert (segment["start"], segment["end"]) == (0.0, 0.5)
+    assert segment["text"] == "hello world"
+    assert segment["speaker"]
 
 
 def test_what_cannot_be_transcribed_is_said(wire):

@@ -48,6 +48,8 @@ class ServerMachine(ListeningMachine):
         Makes identifiers repeatable; None draws them at random.
     session : dict, optional
         Session fields that stand instead of the defaults.
+    model_open : bool
+        Whether nobody has chosen the model: the first update that names one does.
 
     Notes
     -----
@@ -63,13 +65,14 @@ class ServerMachine(ListeningMachine):
         now: float,
         seed: int | None = None,
         session: dict[str, Any] | None = None,
+        model_open: bool = False,
     ) -> None:
         outbox = Outbox(now=now, seed=seed)
         raw = default_session(model, outbox.new_id("sess"), now)
         tools = (session or {}).get("tools") or []
         if session:
             raw = merge_session(raw, {**session, "tools": redacted(tools)})
-        settings = ConversationSettings(raw)
+        settings = ConversationSettings(raw, model_open=model_open)
         super().__init__(outbox, settings)
         self._mcp = McpServers(outbox, self._items)
         self._servers: list[Definition] | None = None

@@ -86,9 +86,14 @@ def default_session(model: str, session_id: str, now: float) -> dict[str, Any]:
         },
         "include": None,
     }
-    if facts_of(model).reasons:
-        session |= {"reasoning": {"effort": "low"}, "parallel_tool_calls": True}
-    return session
+    return session | _reasoning_defaults(model)
+
+
+def _reasoning_defaults(model: str) -> dict[str, Any]:
+    """Settings that only a model that reasons has."""
+    if not facts_of(model).reasons:
+        return {}
+    return {"reasoning": {"effort": "low"}, "parallel_tool_calls": True}
 
 
 def vad_defaults(kind: str) -> dict[str, Any]:
@@ -242,7 +247,19 @@ class Settings:
 
 
 class ConversationSettings(Settings):
-    """Settings of a conversation."""
+    """Settings of a conversation.
+
+    Parameters
+    ----------
+    raw : dict
+        The session object as on the wire.
+    model_open : bool
+        Whether nobody has chosen the model: the first update that names one does.
+    """
+
+    def __init__(self, raw: dict[str, Any], *, model_open: bool = False) -> None:
+        super().__init__(raw)
+        self._model_open = model_open
 
     def update(
         self, patch: dict[str, Any], *, has_spoken: bool, responding: bool
@@ -264,21 +281,32 @@ class ConversationSettings(Settings):
             If a value cannot be, or cannot change any more.
         """
         self._refuse_fixed(patch)
-        wanted = merge_session(self.raw, patch)
+        named = self._model_open and "model" in patch
+        current = self._with_model(patch["model"]) if named else self.raw
+        wanted = merge_session(current, patch)
         session = validate_session(wanted)
         if isinstance(session, ev.RealtimeSession):
-            check_model(self.raw["model"], session, "session")
+            check_model(current["model"], session, "session")
         error = self._fixed(wanted, has_spoken=has_spoken, responding=responding)
         if error is not None:
             raise error
         self.raw, self.session = wanted, session
+        self._model_open &= not named
+
+    def _with_model(self, model: str) -> dict[str, Any]:
+        """The session as it would be, had it begun with this model."""
+        begun = _reasoning_defaults(model)
+        gone = _reasoning_defaults(self.raw["model"]).keys() - begun.keys()
+        kept = {name: value for name, value in self.raw.items() if name not in gone}
+        new = {name: begun[name] for name in begun.keys() - kept.keys()}
+        return {**kept, **new, "model": model}
 
     def _fixed(
         self, wanted: dict[str, Any], *, has_spoken: bool, responding: bool
     ) -> ServerError | None:
         """Why something cannot change any more."""
         old, new = self.raw["audio"]["output"], wanted["audio"]["output"]
-        if wanted["model"] != self.raw["model"]:
+        if wanted["model"] != self.raw["model"] and not self._model_open:
             return refusal(
                 "Unsupported option for this model.", None, param="session.model"
             )
