@@ -151,7 +151,10 @@ class Stage:
         port = self._listener.getsockname()[1]
         url = f"http://127.0.0.1:{port}/v1"
         client = OpenAI(api_key=TOKEN, base_url=url, max_retries=0)
-        with client, client.realtime.connect(model=scenario.model) as opened:
+        options = {"model": scenario.model}
+        if scenario.transcribes:
+            options = {"extra_query": {"intent": "transcription"}}
+        with client, client.realtime.connect(**options) as opened:
             yield Audience(self, opened)
 
 

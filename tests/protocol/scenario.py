@@ -4,6 +4,7 @@ A file of ``tests/protocol/scenarios`` is read line by line::
 
     # a comment
     model gpt-realtime-2.1             the session's model, before anything else
+    transcription                      a session that only writes down what it hears
     machine only                       not played over a socket; a comment says why
     > response.create {"a": "$item"}   the client sends an event; JSON may go on below
     >> not JSON                        the client sends this text
@@ -51,6 +52,7 @@ class Step:
 class Scenario:
     name: str
     model: str
+    transcribes: bool
     over_a_socket: bool
     steps: list[Step]
 
@@ -64,7 +66,18 @@ class Scenario:
         return self.name
 
 
-VERBS = ("machine only", "model", "hang up", ">>", ">", "+", "!", "@", "<")
+VERBS = (
+    "machine only",
+    "transcription",
+    "model",
+    "hang up",
+    ">>",
+    ">",
+    "+",
+    "!",
+    "@",
+    "<",
+)
 
 
 def read(path):
@@ -81,8 +94,10 @@ def read(path):
         steps.append(Step(number, verb, line.removeprefix(verb).strip()))
     models = [step.text for step in steps if step.verb == "model"]
     over_a_socket = all(step.verb != "machine only" for step in steps)
-    kept = [step for step in steps if step.verb not in ("model", "machine only")]
-    return Scenario(path.stem, (models or ["gpt-realtime"])[0], over_a_socket, kept)
+    transcribes = any(step.verb == "transcription" for step in steps)
+    kept = [step for step in steps if step.verb not in VERBS[:3]]
+    model = (models or ["gpt-realtime"])[0]
+    return Scenario(path.stem, model, transcribes, over_a_socket, kept)
 
 
 def play(scenario, stage):

@@ -12,7 +12,7 @@ from rtnb.audio import Clip
 from rtnb.protocol import server as effects
 from rtnb.protocol.client import ClientMachine
 from rtnb.protocol.codec import client_event, encode, to_dict
-from rtnb.protocol.server import SAMPLE_RATE, ServerMachine
+from rtnb.protocol.server import SAMPLE_RATE, ServerMachine, TranscriptionMachine
 
 NOW = 1_785_214_048.0
 CLAUSE = np.full(SAMPLE_RATE // 4, 0.25, np.float32)
@@ -42,11 +42,15 @@ class Machines:
     With `engine` false, what the server wants of it is left in `effects`.
     """
 
-    def __init__(self, model="gpt-realtime", *, engine=True):
+    def __init__(self, model="gpt-realtime", *, transcribes=False, engine=True):
         self.effects = []
         self._has_engine = engine
         self.now = NOW
-        self.server = ServerMachine(model=model, now=NOW, seed=1)
+        self.server = (
+            TranscriptionMachine(now=NOW, seed=1)
+            if transcribes
+            else ServerMachine(model=model, now=NOW, seed=1)
+        )
         self.client = ClientMachine()
         self.said = []
         self._events = deque()
@@ -140,6 +144,7 @@ class Machines:
                 assert state.status == item.status
         assert self.client.effective == to_dict(self.server.session)
         active = self.client.active_response
-        assert (active.id if active else None) == self.server.active_response_id
+        made = getattr(self.server, "active_response_id", None)
+        assert (active.id if active else None) == made
         assert self.client.ignored_count == 0
         assert not self.client.unknown

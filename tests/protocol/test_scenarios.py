@@ -9,6 +9,6 @@ from tests.protocol.stage import Machines
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_scenario(path):
     scenario = read(path)
-    stage = Machines(scenario.model)
+    stage = Machines(scenario.model, transcribes=scenario.transcribes)
     play(scenario, stage)
     stage.agree()
