@@ -11,7 +11,8 @@ A file of ``tests/protocol/scenarios`` is read line by line::
     + austen-0880                      the client appends sample speech, in 100 ms pieces
     + silence 1.5                      the same of seconds of silence
     ! say "Hello."                     the engine: say "…", call NAME {…}, finish,
-                                       fail CODE "…", hear "…"
+                                       fail CODE "…", hear "…"; of MCP servers: offer
+                                       TOOL, unlisted "…", result "…"
     ! [label] say "Hello."             the same, of the response with these instructions
     @ 6.0                              seconds pass
     < response.created                 the server says this next, with these fields:

@@ -12,6 +12,7 @@ from rtnb.audio import Clip
 from rtnb.protocol import server as effects
 from rtnb.protocol.client import ClientMachine
 from rtnb.protocol.codec import client_event, encode, to_dict
+from rtnb.protocol.events import McpToolDescription
 from rtnb.protocol.server import SAMPLE_RATE, ServerMachine, TranscriptionMachine
 
 NOW = 1_785_214_048.0
@@ -56,6 +57,8 @@ class Machines:
         self._events = deque()
         self._wanted = []
         self._recognised = deque()
+        self._listing = deque()
+        self._called = deque()
         self._closed = None
         self.pump()
 
@@ -80,6 +83,15 @@ class Machines:
             case "hear":
                 item_id = self._recognised.popleft()
                 self.server.transcribed(item_id, json.loads(arguments), self.now)
+            case "offer":
+                tool = McpToolDescription(name=arguments, input_schema={})
+                self.server.mcp_listed(self._listing.popleft(), [tool], self.now)
+            case "unlisted":
+                message = json.loads(arguments)
+                self.server.mcp_failed(self._listing.popleft(), message, self.now)
+            case "result":
+                result = json.loads(arguments)
+                self.server.mcp_called(self._called.popleft(), result, self.now)
             case _:
                 self._answer(self._response(label), verb, arguments)
         self.pump()
@@ -124,6 +136,10 @@ class Machines:
                     self._recognised.append(item_id)
                 case effects.Forget(item_id) if item_id in self._recognised:
                     self._recognised.remove(item_id)
+                case effects.ListMcpTools(item_id):
+                    self._listing.append(item_id)
+                case effects.CallMcpTool(item_id):
+                    self._called.append(item_id)
                 case effects.Hangup(code):
                     self._closed = code
 
