@@ -118,6 +118,10 @@ and one that calls a function only where the session has it and ``tool_choice`` 
 it. ``call = "{tool}"`` calls every function that the words name. When nothing applies
 the answer is silence.
 
+Where another answer is asked for after the results of a function have been told, and
+the user has said nothing since, it is not called again: the situation is
+``"tool_result"`` again.
+
 Where ``tool_choice`` demands a call (``"required"``, one function, or one of several) and
 the rule makes none such, the function that the words name best, or the first, or the one
 demanded, is called instead with guessed arguments.
@@ -506,7 +510,14 @@ def _situations(
         "tools": _listed([tool.name for tool in choice.tools]),
         "examples": _listed([f'"{example}"' for example in examples]),
     }
-    if results := _results(request.items):
+    results, told_of = _results(request.items)
+    if not any(values[name] for name in ("exactly", "json", "choice")):
+        answered = {tool for tool, _ in told_of}
+        if answered & {
+            tool.name for tool in choice.named()
+        }:  # asked for another answer
+            results = results or told_of
+    if results:
         values["image"] = seen(request.items[-1:])
         for tool, output in results:
             told = {"tool": tool, "result": _spoken_result(output)}
@@ -595,15 +606,23 @@ def _texts(message: MessageItem) -> Iterator[str]:
                 yield text
 
 
-def _results(items: Sequence[object]) -> list[tuple[str, str]]:
-    """Names and outputs of the functions that have answered since the last words."""
+def _results(
+    items: Sequence[object],
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Names and outputs of the functions that have answered since the last words.
+
+    Since anybody's, which are still to be told; and those that the assistant has said
+    something to since the user's, none where there are words of the user after them.
+    """
     since: list[tuple[str, str]] = []
+    told_of: list[tuple[str, str]] = []
     names: dict[str, str] = {}
     for item in items:
         match item:
             case MessageItem() if since and shows_image(item):
                 continue  # what a function shows
-            case MessageItem():
+            case MessageItem(role=role):
+                told_of = since or told_of if role == "assistant" else []
                 since = []
             case FunctionCallItem(name=name, call_id=str(call_id)):
                 names[call_id] = name
@@ -620,7 +639,7 @@ def _results(items: Sequence[object]) -> list[tuple[str, str]]:
                 since.append((names.get(request_id, "tool"), "it was not allowed"))
             case _:
                 continue
-    return since
+    return since, told_of
 
 
 def _spoken_result(output: str) -> str:

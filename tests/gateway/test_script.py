@@ -298,6 +298,37 @@ def test_after_the_next_words_results_are_past():
     assert said(RESULTS, "z", items=items) == "words"
 
 
+TOLD = (
+    user("weather in Rome"),
+    McpCallItem(
+        id="a", name="get_weather", output="sun", server_label="s", arguments="{}"
+    ),
+    MessageItem(role="assistant", content=[OutputText(text="sun")]),
+)
+
+
+def test_another_answer_calls_nothing_again():
+    [answered] = answer(TUTORIAL, "weather in Rome", items=TOLD, tools=(WEATHER,))
+    assert answered == "The tool get_weather says: sun."
+
+
+def test_another_answer_obeys_its_instructions():
+    obeyed = said(
+        TUTORIAL,
+        "weather in Rome",
+        items=TOLD,
+        tools=(WEATHER,),
+        instructions="Reply exactly: good night",
+    )
+    assert obeyed == "good night"
+
+
+def test_the_next_words_call_again():
+    items = (*TOLD, user("weather in Rome"))
+    [called] = answer(TUTORIAL, "weather in Rome", items=items, tools=(WEATHER,))
+    assert called == ToolCall("get_weather", {"city": "Rome"})
+
+
 # -- tool_choice -----------------------------------------------------------------------
 
 CALLS = rules("match = 'weather'\nthen = { call = 'get_weather' }", "then = 'no call'")
