@@ -152,6 +152,13 @@ def test_a_timeout_that_is_taken_back(wire, change):
     assert wait(wire, deadline) == []
 
 
+def test_a_timeout_that_is_taken_back_stays_so_until_the_next_answer(wire):
+    deadline = idle(wire)
+    detect(wire, vad(idle_timeout_ms=None))
+    detect(wire, vad(idle_timeout_ms=6000))
+    assert wait(wire, deadline) == []
+
+
 def test_a_timeout_that_becomes_longer(wire):
     deadline = idle(wire)
     detect(wire, vad(idle_timeout_ms=9000))
