@@ -37,7 +37,9 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 """Exit code where standard output was closed early: 128 + SIGPIPE."""
 
-OWN_ANSWERS = frozenset({"script", "responder", "chat", "stt", "tts", "config"})
+OWN_ANSWERS = frozenset(
+    {"script", "responder", "chat", "stt", "tts", "config", "seed", "virtual"}
+)
 """Flags of ``rtnb serve``, or how they begin, that say what answers on this machine."""
 
 VAD_FORMATS = ("table", "csv", "json", "audacity", "rttm", "textgrid", "vtt")
@@ -168,6 +170,18 @@ def _add_serve(commands: _Commands) -> None:
     )
     serve.add_argument(
         "--tls-key", metavar="FILE", help="its key, where it is in another file"
+    )
+    serve.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="identifiers that are the same in every run, for tests",
+    )
+    serve.add_argument(
+        "--virtual-clock",
+        action="store_true",
+        help="a time that passes with the audio alone: long sessions in no time, and "
+        "with --seed the same bytes in every run",
     )
     serve.add_argument(
         "--die-with-parent",
@@ -355,6 +369,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         models=models,
         upstream=upstream,
         mcp_allow_private=arguments.mcp_allow_private,
+        seed=arguments.seed,
+        virtual_clock=arguments.virtual_clock,
         certificate=certificate,
         die_with_parent=arguments.die_with_parent,
     )
@@ -372,7 +388,8 @@ def _upstream(arguments: argparse.Namespace) -> Upstream | None:
             )
         return None
     for name, value in vars(arguments).items():
-        if value is not None and name.partition("_")[0] in OWN_ANSWERS:
+        given = value is not None and value is not False
+        if given and name.partition("_")[0] in OWN_ANSWERS:
             flag = name.replace("_", "-")
             raise ConfigError(f"with --upstream a provider answers: leave --{flag} out")
     header = arguments.upstream_key_header

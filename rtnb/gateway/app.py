@@ -36,7 +36,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from typing_extensions import override
 
 from rtnb.audio import EXAMPLES, transcript_of
-from rtnb.clock import SystemClock
+from rtnb.clock import SystemClock, VirtualClock
 from rtnb.errors import ConnectError
 from rtnb.gateway import beta
 from rtnb.gateway.adapters.settings import Models
@@ -442,6 +442,8 @@ def serve(
     models: Models | None = None,
     upstream: Upstream | None = None,
     mcp_allow_private: bool = False,
+    seed: int | None = None,
+    virtual_clock: bool = False,
     certificate: Certificate | None = None,
     die_with_parent: bool = False,
 ) -> int:
@@ -465,6 +467,12 @@ def serve(
         A provider that answers instead of all these.
     mcp_allow_private : bool, default False
         Let sessions name MCP servers on this machine and in its network.
+    seed : int, optional
+        Makes the identifiers of sessions repeatable: the same in the first session of
+        every run, and so on.
+    virtual_clock : bool, default False
+        Let each session have a `rtnb.clock.VirtualClock`: pauses and paced audio take
+        no time, and with a seed the same frames get the same answers, byte for byte.
     certificate : Certificate, optional
         Serve ``wss`` and ``https`` with it, and nothing else.
     die_with_parent : bool, default False
@@ -485,7 +493,10 @@ def serve(
         answers = upstream
     else:
         engine = _engine(script, responder, models or Models())
-        answers = replace(engine, mcp_allow_private=mcp_allow_private)
+        clock = VirtualClock() if virtual_clock else engine.clock
+        answers = replace(
+            engine, mcp_allow_private=mcp_allow_private, clock=clock, seed=seed
+        )
     token = token or secrets.token_urlsafe(24)
     gateway = Gateway(answers, token=token, host=host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
