@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtnb.audio import Clip
     from rtnb.panel import Panel
     from rtnb.recording import Recording
-    from rtnb.session import Session, Turn, connect
+    from rtnb.session import Session, Turn, connect, translate
     from rtnb.tools import tool
     from rtnb.vad import SemanticVad, ServerVad
     from rtnb.widgets import AudioPort, LiveTimeline, VadTuner
@@ -36,6 +36,7 @@ __all__ = [  # noqa: RUF022 - as a dictionary sorts
     "ServerVad",
     "Session",
     "tool",
+    "translate",
     "Turn",
     "vad",
     "VadTuner",
@@ -54,6 +55,7 @@ _HOMES = {
     "VadTuner": "rtnb.widgets",
     "connect": "rtnb.session",
     "tool": "rtnb.tools",
+    "translate": "rtnb.session",
 }
 """Where a name is loaded from when it is first used; the others are modules."""
 

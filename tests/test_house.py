@@ -15,7 +15,7 @@ import rtnb
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "rtnb").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "rtnb" / "static").rglob("*.js"))
-MOST_NAMES = 16
+MOST_NAMES = 17
 HEAVY = {
     "IPython",
     "ipywidgets",

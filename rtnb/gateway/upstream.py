@@ -97,7 +97,8 @@ class Upstream:
         Parameters
         ----------
         query : str
-            The client's; where it names what the address names too, it counts.
+            The client's; where it names what the address names too, it counts: an
+            empty ``model=`` leaves the address's model out.
         headers : mapping of str to str
             The client's, of which only those that are for the provider are sent.
         below : str, optional
@@ -129,9 +130,12 @@ class Upstream:
     def _address(self, query: str, below: str) -> str:
         """The address for one client: nothing of it but path and query can differ."""
         parts = urlsplit(self.url)
+        ours = parse_qsl(parts.query)
         asked = parse_qsl(query, keep_blank_values=True)
         names = {name for name, _ in asked}
-        kept = [pair for pair in parse_qsl(parts.query) if pair[0] not in names]
+        kept = [pair for pair in ours if pair[0] not in names]
+        named = {name for name, _ in ours}
+        asked = [(name, value) for name, value in asked if value or name not in named]
         path = parts.path.rstrip("/") + below
         return urlunsplit(
             parts._replace(path=path, query=urlencode([*kept, *asked]), fragment="")

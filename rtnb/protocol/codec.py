@@ -32,6 +32,12 @@ from rtnb.protocol.events import (
     type_name,
 )
 from rtnb.protocol.lossless import extras, is_plain, read, to_dict
+from rtnb.protocol.translation import (
+    TRANSLATION_SERVER_EVENTS,
+    SessionOutputAudioDelta,
+    TranslationClientEvent,
+    TranslationServerEvent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +49,7 @@ __all__ = [
     "client_event",
     "decode_client",
     "decode_server",
+    "decode_translation",
     "encode",
     "extras",
     "parse_json",
@@ -62,15 +69,18 @@ _HEAD: Final = 256
 _AUDIO_FIELDS: Final[dict[type, str]] = {
     InputAudioBufferAppend: "audio",
     ResponseOutputAudioDelta: "delta",
+    SessionOutputAudioDelta: "delta",
 }
 
 
-def encode(event: ClientEvent | ServerEvent | UnknownEvent) -> str:
+def encode(
+    event: ClientEvent | ServerEvent | TranslationClientEvent | UnknownEvent,
+) -> str:
     r"""Text of an event: its fields, and the extras it came with.
 
     Parameters
     ----------
-    event : ClientEvent or ServerEvent or UnknownEvent
+    event : ClientEvent, ServerEvent, TranslationClientEvent or UnknownEvent
         Any event of the protocol.
 
     Returns
@@ -132,6 +142,32 @@ def decode_server(message: str | bytes) -> ServerEvent | UnknownEvent:
     7
     """
     return _audio_delta(message) or server_event(_object(message))
+
+
+def decode_translation(message: str | bytes) -> TranslationServerEvent | UnknownEvent:
+    """Event that a message of a translation session's server means.
+
+    Parameters
+    ----------
+    message : str or bytes
+        One frame as it came.
+
+    Returns
+    -------
+    TranslationServerEvent or UnknownEvent
+        As `decode_server`.
+
+    Raises
+    ------
+    ProtocolError
+        As `decode_server`, for the ``delta`` of a ``session.output_audio.delta``.
+
+    Examples
+    --------
+    >>> decode_translation('{"type": "session.closed"}')
+    SessionClosed()
+    """
+    return _event(_object(message), TRANSLATION_SERVER_EVENTS)
 
 
 def decode_client(message: str | bytes) -> ClientEvent | UnknownEvent:

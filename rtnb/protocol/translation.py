@@ -170,3 +170,8 @@ TranslationServerEvent: TypeAlias = (
     | SessionOutputAudioDelta
     | Error
 )
+
+TRANSLATION_SERVER_EVENTS: dict[str, type[TranslationServerEvent]] = {
+    type_name(cls): cls for cls in TranslationServerEvent.__args__
+}
+"""Wire name → class."""

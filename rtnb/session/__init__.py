@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from rtnb.session.connect import connect
+from rtnb.session.listening import Transcription, TranscriptSegment, Word
 from rtnb.session.media import MediaEndpoint
 from rtnb.session.session import Session
 from rtnb.session.settings import SettingRow
+from rtnb.session.translating import Translation, translate
 from rtnb.session.turn import Latency, Segment, ToolCall, Turn
 
 __all__ = [
@@ -15,8 +17,13 @@ __all__ = [
     "Session",
     "SettingRow",
     "ToolCall",
+    "TranscriptSegment",
+    "Transcription",
+    "Translation",
     "Turn",
+    "Word",
     "connect",
+    "translate",
 ]
 
 # IPython finds formatters by the module that users know, without importing it

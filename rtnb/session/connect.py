@@ -111,11 +111,7 @@ def connect(
     ...     turn.status
     'done'
     """
-    if provider not in ("embedded", "openai", "azure"):
-        raise ConfigError(
-            f"there is no provider {provider!r}: choose 'embedded', 'openai', 'azure', "
-            "or give url= for a compatible server"
-        )
+    check_provider(provider, url=url, api_key=api_key)
     private = mcp_allow_private or any(
         one is not None for one in (script, responder, models)
     )
@@ -123,11 +119,6 @@ def connect(
         if relay is not None:
             raise ConfigError(
                 "the embedded engine needs no relay: its gateway has the microphone"
-            )
-        if api_key is not None:
-            raise ConfigError(
-                "the embedded engine takes no key: write connect('openai', api_key=…), "
-                "or url= for a compatible server"
             )
         end = None
         if private:
@@ -147,16 +138,43 @@ def connect(
             "script, responder, models and mcp_allow_private are for the embedded engine "
             "only"
         )
-    match provider:
-        case "openai":
-            endpoint = _openai(model, url, api_key)
-        case "azure":
-            endpoint = _azure(model, url, api_key)
-        case _:
-            endpoint = _compatible(model, str(url), api_key)
+    endpoint = provider_endpoint(provider, model=model, url=url, api_key=api_key)
     if not _wants_relay(relay, endpoint.url):
         return Session(endpoint, timeout=timeout, clock=clock)
     return _relayed(endpoint, timeout=timeout, clock=clock)
+
+
+def check_provider(provider: str, *, url: str | None, api_key: str | None) -> None:
+    """Refuse a provider that there is not, and a key for one that takes none.
+
+    Raises
+    ------
+    ConfigError
+        In either case.
+    """
+    if provider not in ("embedded", "openai", "azure"):
+        raise ConfigError(
+            f"there is no provider {provider!r}: choose 'embedded', 'openai', 'azure', "
+            "or give url= for a compatible server"
+        )
+    if provider == "embedded" and url is None and api_key is not None:
+        raise ConfigError(
+            "the embedded engine takes no key: choose 'openai' or 'azure', or give url= "
+            "for a compatible server"
+        )
+
+
+def provider_endpoint(
+    provider: str, *, model: str | None, url: str | None, api_key: str | None
+) -> Endpoint:
+    """Endpoint of a provider, or of a compatible server; see `connect`."""
+    match provider:
+        case "openai":
+            return _openai(model, url, api_key)
+        case "azure":
+            return _azure(model, url, api_key)
+        case _:
+            return _compatible(model, str(url), api_key)
 
 
 def _embedded(

@@ -18,7 +18,7 @@ import random
 import threading
 import weakref
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
@@ -57,6 +57,13 @@ from rtnb.session.calling import ToolRunner
 from rtnb.session.exchanges import Exchange, Exchanges
 from rtnb.session.facts import Facts
 from rtnb.session.link import Link
+from rtnb.session.listening import (
+    PATIENCE_SECONDS,
+    TRANSCRIBER,
+    Transcription,
+    transcribe,
+    transcription_url,
+)
 from rtnb.session.media import MediaEndpoint, mint_ticket
 from rtnb.session.settings import (
     keep_tools,
@@ -196,6 +203,7 @@ class Session:
     ) -> None:
         self._endpoint = endpoint
         self._on_end = on_end
+        self._open_transport = open_transport
         self._clock = SystemClock() if clock is None else clock
         self._random = random.Random()  # noqa: S311 - identifiers, not secrets
         self._lock = threading.RLock()
@@ -835,6 +843,82 @@ class Session:
                 await self._link.room()
             with self._lock:
                 self._do(self._book.clip_ends(state, self._clock.now()))
+
+    def transcribe(
+        self,
+        clip: Sound,
+        *,
+        language: str | None = None,
+        prompt: str | None = None,
+        model: str = TRANSCRIBER,
+        sample_rate: int | None = None,
+        timeout: float = PATIENCE_SECONDS,
+    ) -> Transcription:
+        """Have a recording written down, beside the conversation.
+
+        A transcription session of its own, with the same server and the same key, takes
+        the recording as fast as the link does and ends with it. The conversation
+        neither hears nor remembers it; what it costs is in the session's `cost`.
+
+        Parameters
+        ----------
+        clip : Clip, path, array or bytes
+            What is said, at least 100 ms; see `send_audio`.
+        language : str, optional
+            What is spoken, ISO 639-1; else the model finds out.
+        prompt : str, optional
+            Names and words that may come up; not every model takes one.
+        model : str, default "gpt-transcribe"
+            Who writes down; on Azure, the deployment. The gpt-4o models tell the words'
+            probabilities, ``gpt-4o-transcribe-diarize`` segments with times and
+            speakers. The embedded engine is the same by every name.
+        sample_rate : int, optional
+            Hz, of an array or of bytes.
+        timeout : float, default 60
+            Seconds that all of it may take.
+
+        Returns
+        -------
+        Transcription
+            Text, words, segments, usage and cost.
+
+        Raises
+        ------
+        AudioFormatError
+            If it is no audio that can be sent, or too short.
+        ServerError
+            If a setting is refused, or the recording could not be transcribed.
+        ConnectError
+            If the server opens no session for it.
+        ConnectionLost
+            If the connection ends before the words are there.
+        SessionClosed
+            If the session has ended.
+        TimeoutError
+            If it takes longer than `timeout`.
+
+        Notes
+        -----
+        Blocks, on any thread; the conversation goes on meanwhile. Its connection is
+        closed in any case.
+        """
+        with self._lock:
+            self._check_open()
+        url = transcription_url(self._endpoint.url, relayed=bool(self._endpoint.behind))
+        endpoint = replace(self._endpoint, url=url)
+        written = transcribe(
+            lambda: self._open_transport(endpoint),
+            clip,
+            sample_rate=sample_rate,
+            model=model,
+            language=language,
+            prompt=prompt,
+            timeout=timeout,
+        )
+        if written.usage is not None:
+            with self._lock:
+                self._machine.ledger.add(written.item_id, written.usage, model)
+        return written
 
     def commit(self) -> Turn:
         """Make a message of the audio that was sent, and ask for an answer.

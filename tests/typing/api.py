@@ -22,9 +22,19 @@ from rtnb import (
 from rtnb.protocol import events
 from rtnb.protocol.client import ItemState
 from rtnb.recording import Counterfactual, Recorder, ReplicaReport
-from rtnb.session import Latency, MediaEndpoint, Segment, SettingRow, ToolCall
+from rtnb.session import (
+    Latency,
+    MediaEndpoint,
+    Segment,
+    SettingRow,
+    ToolCall,
+    Transcription,
+    TranscriptSegment,
+    Translation,
+    Word,
+)
 from rtnb.timeline import Timeline
-from rtnb.usage import Cost, Usage
+from rtnb.usage import Cost, TranscriptionUsage, Usage
 from rtnb.vad import Label, Labels
 
 
@@ -122,6 +132,24 @@ def asking(session: Session, clip: Clip, turn: Turn) -> None:
     assert_type(session.tool_calls, list[ToolCall])
     for approval in session.approvals.waiting:
         approval.allow()
+
+
+def recordings(session: Session, clip: Clip) -> None:
+    written = session.transcribe(clip, language="en", prompt="Dashwood")
+    assert_type(written, Transcription)
+    assert_type(written.text, str)
+    assert_type(written.words, tuple[Word, ...])
+    assert_type(written.segments, tuple[TranscriptSegment, ...])
+    assert_type(written.deltas, tuple[str, ...])
+    assert_type(written.usage, TranscriptionUsage | None)
+    assert_type(written.cost, Cost)
+    session.transcribe("said.wav", model="gpt-4o-transcribe", timeout=600)
+    session.transcribe(np.zeros(480, np.float32), sample_rate=24_000)
+    said = rtnb.translate(clip, language="de")
+    assert_type(said, Translation)
+    assert_type(said.audio, Clip)
+    assert_type(said.source_text, str)
+    rtnb.translate("said.wav", provider="openai", api_key="…", timeout=600)
 
 
 def reading(session: Session, turn: Turn) -> None:
