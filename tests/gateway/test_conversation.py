@@ -11,10 +11,17 @@ from rtnb.clock import InstantClock
 from rtnb.errors import EngineError
 from rtnb.gateway.conversation import DELTA_SAMPLES, Conversation, Engine
 from rtnb.gateway.recogniser import Transcript
-from rtnb.gateway.responder import Pause, ToolCall
+from rtnb.gateway.responder import (
+    Failure,
+    Pace,
+    Pause,
+    StopShort,
+    Told,
+    ToolCall,
+)
 from rtnb.gateway.voice import Spoken, Word
 from rtnb.protocol.codec import to_dict
-from rtnb.protocol.server import SAMPLE_RATE, ServerMachine
+from rtnb.protocol.server import SAMPLE_RATE, ServerMachine, Tokens
 
 
 class Metronome:
@@ -158,6 +165,74 @@ def test_words_a_call_and_a_pause():
     response = seen[-1]["response"]
     assert [item["type"] for item in response["output"]] == ["message", "function_call"]
     assert took >= 2.0
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(float("inf"), 0.0), (1.0, 4.25)])
+def test_a_mind_may_set_the_pace(rate, seconds):
+    _, took = hold(lambda _: [Pace(rate), " ".join(["word"] * 11)], answered())
+    assert took == pytest.approx(seconds, abs=0.01)
+
+
+def test_a_mind_may_fail_stop_short_and_say_what_it_costs():
+    failure = Failure("Too many.", "rate_limit_exceeded")
+    seen, _ = hold(lambda _: ["one", failure, "two"], answered())
+    response = seen[-1]["response"]
+    assert response["status"] == "failed"
+    assert response["status_details"]["error"]["code"] == "rate_limit_exceeded"
+    pieces = [Tokens(output_text=77), "one", StopShort("content_filter"), "two"]
+    seen, _ = hold(lambda _: pieces, answered(output_modalities=["text"]))
+    response = seen[-1]["response"]
+    assert response["status_details"]["reason"] == "content_filter"
+    assert response["output"][0]["content"][0]["text"] == "one"
+    assert response["usage"]["output_tokens"] == 77
+
+
+def test_what_waits_for_ever_can_be_cancelled():
+    async def scenario(conversation, events):
+        send(conversation, "response.create")
+        await until(events, "response.output_audio.delta")
+        await asyncio.sleep(0)
+        send(conversation, "response.cancel")
+        return await until(events, "response.done")
+
+    seen, _ = hold(lambda _: ["one", Pause(float("inf")), "two"], scenario)
+    assert seen[-1]["response"]["status"] == "cancelled"
+
+
+class Slow:
+    """Answers at once, and has the transcript told late or not at all."""
+
+    def __init__(self, told):
+        self._told = told
+
+    def told(self, words):
+        return self._told
+
+    def __call__(self, request):
+        return f"You said {request.user_text}."
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"), [(Told(30.0), "completed"), (Told(30.0, "too noisy"), "failed")]
+)
+def test_an_answer_does_not_wait_for_a_late_transcript(told, kind):
+    async def scenario(conversation, events):
+        heard = {"input": {"transcription": {"model": "whisper-1"}}}
+        send(
+            conversation, "session.update", session={"type": "realtime", "audio": heard}
+        )
+        spoken_turn(conversation)
+        last = f"conversation.item.input_audio_transcription.{kind}"
+        seen = []
+        while {"response.done", last} - {event["type"] for event in seen}:
+            seen.append(await asyncio.wait_for(events.get(), 20))
+        return seen
+
+    seen, took = hold(Slow(told), scenario, recogniser=Scribe("good morning"))
+    done = next(event for event in seen if event["type"] == "response.done")
+    answer = done["response"]["output"][0]["content"][0]["transcript"]
+    assert answer == "You said good morning."
+    assert took >= 30.0
 
 
 def test_a_mind_that_fails_fails_the_answer():

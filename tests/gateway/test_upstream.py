@@ -83,6 +83,8 @@ def test_a_provider_that_said_nothing_is_spoken_for(error, status):
         (["--upstream", "ws://h/v1"], "wants wss://"),
         (["--upstream", HOSTED, "--script", "a.toml"], "leave --script out"),
         (["--upstream", HOSTED, "--chat-model", "m"], "leave --chat-model out"),
+        (["--upstream", HOSTED, "--virtual-clock"], "leave --virtual-clock out"),
+        (["--upstream", HOSTED, "--seed", "1"], "leave --seed out"),
         (["--upstream", HOSTED, "--upstream-key-env", "RTNB_NONE"], "RTNB_NONE"),
         (["--upstream-key-env", "HOME"], "give --upstream"),
     ],
