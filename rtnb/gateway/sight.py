@@ -53,7 +53,9 @@ def _distance(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def seen(items: Iterable[object]) -> str | None:
-    """What the images in the last message of the user look like.
+    """What the images look like that the user has shown since the last answer.
+
+    An image may come in the message that asks about it, or in one of its own before.
 
     Parameters
     ----------
@@ -65,15 +67,20 @@ def seen(items: Iterable[object]) -> str | None:
     str or None
         Such as ``"an image of 640 by 480 pixels, mostly blue"``; None without images.
     """
-    said = [
-        item for item in items if isinstance(item, MessageItem) and item.role == "user"
-    ]
-    shown = [
-        _described(part.image_url)
-        for part in (said[-1].content if said else ())
-        if isinstance(part, InputImage) and isinstance(part.image_url, str)
-    ]
-    return " and ".join(shown) or None
+    shown: list[str] = []
+    for item in items:
+        match item:
+            case MessageItem(role="assistant"):
+                shown.clear()
+            case MessageItem(role="user", content=content):
+                shown += [
+                    part.image_url
+                    for part in content
+                    if isinstance(part, InputImage) and isinstance(part.image_url, str)
+                ]
+            case _:
+                continue
+    return " and ".join(map(_described, shown)) or None
 
 
 def shows_image(item: object) -> bool:

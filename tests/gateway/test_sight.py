@@ -16,6 +16,7 @@ from rtnb.protocol.events import (
     InputImage,
     InputText,
     MessageItem,
+    OutputText,
 )
 from rtnb.tools import picture
 
@@ -61,9 +62,17 @@ def test_several_images_are_described_and_one_that_is_broken():
     assert answer(message) == "I see an image that I cannot unpack."
 
 
-def test_an_image_of_before_is_not_what_is_asked_about():
+def test_an_image_may_come_before_the_question():
+    question = MessageItem(role="user", content=[InputText(text="What is it?")])
+    assert answer(shown(BLUE), question, user_text="What is it?") == (
+        "I see an image of 40 by 30 pixels, mostly blue."
+    )
+
+
+def test_an_image_that_was_answered_is_not_what_is_asked_about():
+    answered = MessageItem(role="assistant", content=[OutputText(text="Blue.")])
     later = MessageItem(role="user", content=[InputText(text="How are you?")])
-    assert seen([shown(BLUE), later]) is None
+    assert seen([shown(BLUE), answered, later]) is None
 
 
 def test_what_a_function_shows_belongs_to_its_result():
