@@ -200,7 +200,9 @@ def test_connect_leaves_a_file_in_the_folder_alone(tmp_path, monkeypatch):
 
 
 def test_models_are_for_the_embedded_engine_only(tmp_path):
-    with pytest.raises(ConfigError, match="models and .* for the embedded engine only"):
+    with pytest.raises(
+        ConfigError, match=r"models and .* for the embedded engine only"
+    ):
         rtnb.connect("openai", model="m", api_key="k", models=tmp_path / "rtnb.toml")
 
 
