@@ -660,7 +660,9 @@ def test_a_function_that_nobody_knows_is_refused(open_session):
     server = Server(("teleport", {}), "Sorry.")
     session = open_session(server)
     assert session.say("go").wait(PATIENCE_S).text == "Sorry."
-    assert outputs(server) == ['{"error":"there is no function called teleport; functions: there are none"}']
+    assert outputs(server) == [
+        '{"error":"there is no function called teleport; functions: there are none"}'
+    ]
 
 
 def test_a_definition_without_a_function_is_for_the_user_to_answer(open_session):
