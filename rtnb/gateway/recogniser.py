@@ -220,13 +220,14 @@ class Utterance:
         await asyncio.wait((answer, self._work), return_when=asyncio.FIRST_COMPLETED)
         return answer.result() if answer.done() else None
 
-    async def finish(self, *, timeout: float = FINISH_TIMEOUT_S) -> Transcript:  # noqa: ASYNC109
+    async def finish(self, *, timeout: float | None = None) -> Transcript:  # noqa: ASYNC109
         """End the utterance and wait for its words.
 
         Parameters
         ----------
-        timeout : float, default 15.0
-            Seconds after which the worker is given up.
+        timeout : float, optional
+            Seconds after which the worker is given up; by default 15 and as many as the
+            audio has, for a recording may come faster than it is understood.
 
         Raises
         ------
@@ -239,6 +240,9 @@ class Utterance:
         """
         if self._work is None:
             raise MissingExtra("speech recognition", "local")
+        seconds = self._samples / SAMPLE_RATE
+        if timeout is None:
+            timeout = FINISH_TIMEOUT_S + seconds
         self._ended = True
         self._frames.put_nowait((END, b""))
         try:
@@ -247,7 +251,6 @@ class Utterance:
             raise EngineError(
                 f"no words after {timeout:g} s: the recogniser did not answer"
             ) from None
-        seconds = self._samples / SAMPLE_RATE
         if not words:
             raise NoWordsError(
                 f"no words recognised in {seconds:.1f} s of audio: speak a whole "

@@ -253,6 +253,17 @@ def test_finishing_never_hangs(seconds):
     with_a_worker_of_ones_own(scenario)
 
 
+def test_a_long_recording_has_more_time(monkeypatch):
+    monkeypatch.setattr("rtnb.gateway.recogniser.FINISH_TIMEOUT_S", 0.1)
+
+    async def scenario(recogniser, worker):
+        os.kill(worker, signal.SIGSTOP)
+        with pytest.raises(EngineError, match=r"no words after 0\.6 s"):
+            await listen(recogniser, Clip.silence(0.5, RATE), patience=None)
+
+    with_a_worker_of_ones_own(scenario)
+
+
 def test_a_recogniser_may_be_closed_before_it_is_warm():
     async def run():
         recogniser = Recogniser()

@@ -56,6 +56,7 @@ def test_the_key_is_not_shown():
     [
         ("", "", f"{HOSTED}?model=a&lang=de"),
         ("model=b", "", f"{HOSTED}?lang=de&model=b"),
+        ("intent=x&model=", "", f"{HOSTED}?lang=de&intent=x"),
         ("x=", "/translations", f"{HOSTED}/translations?model=a&lang=de&x="),
         ("x=//evil.example/@evil", "", None),
     ],
