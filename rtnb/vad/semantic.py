@@ -305,7 +305,7 @@ class SentenceEnds:
 
 
 @dataclass(frozen=True, eq=False)
-class Pauses:
+class JudgedPauses:
     """The pauses of a recording that are long enough to be judged, in or out of turns.
 
     Parameters
@@ -320,7 +320,7 @@ class Pauses:
     ends: NDArray[np.int64]
 
     @classmethod
-    def of(cls, probability: SpeechProbability) -> Pauses:
+    def of(cls, probability: SpeechProbability) -> JudgedPauses:
         """Find them in a trace."""
         law = pause_law(probability.hop_ms)
         quiet = probability.p.astype(np.float64) < law.leave
@@ -351,7 +351,7 @@ def semantic_stops(
     longest : bool array, shape (n,)
         Whether that was the longest wait.
     """
-    pauses, hop_ms = Pauses.of(probability), probability.hop_ms
+    pauses, hop_ms = JudgedPauses.of(probability), probability.hop_ms
     eagerness = _eagerness(settings)
     waits = np.array(
         [

@@ -19,7 +19,7 @@ from rtnb.vad import (
     TurnDetector,
     segment,
 )
-from rtnb.vad.semantic import UNJUDGED, Pauses, wait_hops
+from rtnb.vad.semantic import UNJUDGED, JudgedPauses, wait_hops
 
 EAGERNESS = ["low", "medium", "high", "auto"]
 LEVELS = [0.0, 0.1, 0.34, 0.35, 0.36, 0.49, 0.5, 0.9, 1.0]
@@ -83,7 +83,7 @@ def live(probability, settings, judge):
 def test_segments_are_those_of_the_live_detector(runs, grid, eagerness, answers):
     p = np.array([level for level, count in runs for _ in range(count)], np.float32)
     probability = SpeechProbability(p, *grid)
-    asked = Pauses.of(probability).judged
+    asked = JudgedPauses.of(probability).judged
     known = [
         (hop, answer)
         for hop, answer in zip(asked.tolist(), answers, strict=False)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rtnb.vad import SemanticVad, ServerVad, SpeechProbability, segment
 from rtnb.vad.scoring import score
-from rtnb.vad.semantic import Pauses, SentenceEnds
+from rtnb.vad.semantic import JudgedPauses, SentenceEnds
 
 FILTER = Path(__file__).parents[1] / "js" / "turn_law_lines.mjs"
 NO_NODE = "no Node on this machine; Debian and Ubuntu have it: apt-get install nodejs"
@@ -136,7 +136,7 @@ def test_what_is_not_set_has_the_default_of_python(page):
 )
 def test_semantic_turns_too(page, runs, grid, settings, judge):
     probability = trace(runs, grid)
-    asked = Pauses.of(probability).judged
+    asked = JudgedPauses.of(probability).judged
     judgement = st.one_of(st.none(), levels)
     drawn = judge.draw(st.lists(judgement, min_size=len(asked), max_size=len(asked)))
     told = [(hop, p) for hop, p in zip(asked, drawn, strict=True) if p is not None]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from rtnb.audio.files import wav_bytes
 from rtnb.errors import ConfigError, MissingExtra
 from rtnb.gateway.adapters.settings import (
     ChatSettings,
@@ -232,7 +233,7 @@ def _tiny_request(place: Place) -> tuple[str, dict[str, Any], str]:
             return speech.PATH, {"json": said}, speech.hint_of(voice)
         case SttSettings():
             silence = np.zeros(round(TRIED_S * SAMPLE_RATE), np.float32)
-            wav = transcription.wav_of(silence)
+            wav = wav_bytes(silence, SAMPLE_RATE)
             form = {**transcription.form_of(place), "stream": "false"}
             files = {"file": ("silence.wav", wav, "audio/wav")}
             return transcription.PATH, {"data": form, "files": files}, ""

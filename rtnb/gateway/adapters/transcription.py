@@ -2,7 +2,7 @@
 
 The audio of a go is kept while it is spoken and sent when it is over, as a WAV file of
 16 kHz. So the words come a little later than those of the embedded recogniser, which
-listens along; and pauses cannot be judged by them: `ServedListening.judge` has nothing
+listens along; and pauses cannot be judged by them: `WholeListening.judge` has nothing
 to say, and ``semantic_vad`` waits 0.7, 1.2 or 2.2 s of silence by its eagerness
 (`rtnb.vad.semantic.UNJUDGED`).
 
@@ -14,14 +14,14 @@ References
 
 from __future__ import annotations
 
-import io
 import json
-import wave
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from typing_extensions import override
 
-from rtnb.audio import pcm16_encode
+from rtnb.audio.files import wav_bytes
 from rtnb.gateway.adapters.server import ModelServer
 from rtnb.gateway.adapters.sse import EventStream
 from rtnb.gateway.recogniser import NoWordsError, Transcript
@@ -88,7 +88,7 @@ class ServedRecogniser:
             If the server fails.
         """
         form = form_of(self._settings)
-        files = {"file": ("speech.wav", wav_of(samples), "audio/wav")}
+        files = {"file": ("speech.wav", wav_bytes(samples, SAMPLE_RATE), "audio/wav")}
         async with self._server.post(PATH, data=form, files=files) as response:
             kind = response.headers.get("content-type", "").lower()
             if kind.startswith("text/event-stream"):
@@ -160,17 +160,10 @@ class _Words:
                 self._pieces.append(text if text.startswith(" ") else f" {text}")
 
 
-class ServedListening:
-    """One go of the user.
+class WholeListening(ABC):
+    """One go of the user, written down when it is over: nothing is heard of it before."""
 
-    Parameters
-    ----------
-    recogniser : ServedRecogniser
-        Who writes it down.
-    """
-
-    def __init__(self, recogniser: ServedRecogniser) -> None:
-        self._recogniser = recogniser
+    def __init__(self) -> None:
         self._heard: list[Samples] = []
 
     def feed(self, samples: Samples) -> None:
@@ -183,7 +176,7 @@ class ServedListening:
         """
         self._heard.append(samples)
 
-    async def judge(self) -> None:
+    async def judge(self) -> None:  # noqa: B027 - no maker of these can judge
         """Nothing can be said before the end."""
 
     async def draft(self) -> tuple[HeardWord, ...]:
@@ -201,14 +194,36 @@ class ServedListening:
         Raises
         ------
         EngineError
-            If the server fails, or there were no words.
+            If that fails, or there were no words.
         """
-        samples = joined(self._heard)
-        return transcript(await self._recogniser.transcribe(samples), samples)
+        samples = np.concatenate((np.zeros(0, np.float32), *self._heard))
+        return transcript(await self._write(samples), samples)
 
     def cancel(self) -> None:
-        """Forget it; nothing was sent yet."""
+        """Forget it."""
         self._heard.clear()
+
+    @abstractmethod
+    async def _write(self, samples: Samples) -> str:
+        """Write it down; float32 at 16 kHz."""
+
+
+class ServedListening(WholeListening):
+    """One go of the user, that a server writes down.
+
+    Parameters
+    ----------
+    recogniser : ServedRecogniser
+        Who writes it down.
+    """
+
+    def __init__(self, recogniser: ServedRecogniser) -> None:
+        super().__init__()
+        self._recogniser = recogniser
+
+    @override
+    async def _write(self, samples: Samples) -> str:
+        return await self._recogniser.transcribe(samples)
 
 
 def form_of(settings: SttSettings) -> dict[str, str]:
@@ -232,44 +247,6 @@ def form_of(settings: SttSettings) -> dict[str, str]:
     if settings.stream:
         form["stream"] = "true"
     return form
-
-
-def wav_of(samples: Samples) -> bytes:
-    """A WAV file.
-
-    Parameters
-    ----------
-    samples : float32 array, shape (n,)
-        At 16 kHz.
-
-    Returns
-    -------
-    bytes
-        PCM16, mono.
-    """
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(SAMPLE_RATE)
-        out.writeframes(pcm16_encode(samples))
-    return file.getvalue()
-
-
-def joined(pieces: list[Samples]) -> Samples:
-    """What was fed, in one piece.
-
-    Parameters
-    ----------
-    pieces : list of float32 arrays
-        Perhaps none.
-
-    Returns
-    -------
-    float32 array, shape (n,)
-        At the same rate.
-    """
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
 
 def transcript(text: str, samples: Samples) -> Transcript:

@@ -20,14 +20,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from rtnb.errors import ConfigError, EngineError, MissingExtra
-from rtnb.gateway.adapters.transcription import joined, transcript
+from rtnb.gateway.adapters.transcription import WholeListening
 
 if TYPE_CHECKING:
     from rtnb.audio import Samples
     from rtnb.gateway.adapters.settings import SttSettings
-    from rtnb.gateway.recogniser import Transcript
-    from rtnb.protocol.server import HeardWord
 
 log = logging.getLogger("rtnb.gateway")
 
@@ -121,8 +121,8 @@ def _tell(loading: asyncio.Task[Any]) -> None:
         log.warning("recogniser.unready", extra={"rtnb.reason": str(error)})
 
 
-class WhisperListening:
-    """One go of the user.
+class WhisperListening(WholeListening):
+    """One go of the user, that the model writes down.
 
     Parameters
     ----------
@@ -131,51 +131,22 @@ class WhisperListening:
     """
 
     def __init__(self, recogniser: WhisperRecogniser) -> None:
+        super().__init__()
         self._recogniser = recogniser
-        self._heard: list[Samples] = []
         self._given_up = threading.Event()
 
-    def feed(self, samples: Samples) -> None:
-        """Take audio.
-
-        Parameters
-        ----------
-        samples : float32 array, shape (n,)
-            At 16 kHz.
-        """
-        self._heard.append(samples)
-
-    async def judge(self) -> None:
-        """Nothing can be said before the end."""
-
-    async def draft(self) -> tuple[HeardWord, ...]:
-        """Nothing is written before the end."""
-        return ()
-
-    async def finish(self) -> Transcript:
-        """Write it down.
-
-        Returns
-        -------
-        Transcript
-            The words.
-
-        Raises
-        ------
-        EngineError
-            If the model fails, or there were no words.
-        """
-        samples = joined(self._heard)
+    @override
+    async def _write(self, samples: Samples) -> str:
         try:
-            text = await self._recogniser.transcribe(samples, self._given_up)
+            return await self._recogniser.transcribe(samples, self._given_up)
         finally:
             self._given_up.set()
-        return transcript(text, samples)
 
+    @override
     def cancel(self) -> None:
-        """Forget it."""
+        """Forget it, and let the model stop."""
         self._given_up.set()
-        self._heard.clear()
+        super().cancel()
 
 
 def check(settings: SttSettings) -> str:

@@ -142,7 +142,8 @@ def test_a_model_that_fails_at_work_is_said_in_words(whisper):
         recognise(settings())
 
 
-def test_a_go_that_is_given_up_ends_at_the_next_segment(whisper):
+@pytest.mark.parametrize("by", ["its task", "the go itself"])
+def test_a_go_that_is_given_up_ends_at_the_next_segment(whisper, by):
     begun, on = threading.Event(), threading.Event()
     decoded = []
 
@@ -160,9 +161,13 @@ def test_a_go_that_is_given_up_ends_at_the_next_segment(whisper):
         listening = recogniser.utterance()
         finishing = asyncio.create_task(listening.finish())
         await asyncio.to_thread(begun.wait, PATIENCE_S)
-        finishing.cancel()
-        await asyncio.gather(finishing, return_exceptions=True)
+        if by == "its task":
+            finishing.cancel()
+            await asyncio.gather(finishing, return_exceptions=True)
+        else:
+            listening.cancel()
         on.set()
+        await asyncio.gather(finishing, return_exceptions=True)
         await recogniser.close()
 
     asyncio.run(run())
